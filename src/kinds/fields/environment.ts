@@ -31,12 +31,11 @@ export interface EnvironmentParts {
   readonly volumes: readonly Volume[];
   readonly volumeMounts: readonly VolumeMount[];
   /** Folder of the virtual environment inside the container; its `bin` belongs on PATH. */
-  readonly path: string | undefined;
+  readonly path: string;
 }
 
-/** Builds the virtual environment once per node and request, in the node's cache; without packages there is nothing to build. */
+/** Builds the virtual environment once per node and request, in the node's cache. */
 export function planEnvironment(environment: Environment, settings: Settings): EnvironmentParts {
-  if (environment.packages.length === 0) return { initContainers: [], volumes: [], volumeMounts: [], path: undefined };
   const { python } = environment;
   const request = { python, packages: [...environment.packages].sort() };
   const path = `${MOUNT_PATH}/${hashJson(request)}`;

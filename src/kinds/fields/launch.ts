@@ -40,7 +40,7 @@ export function planLaunch(request: LaunchRequest): LaunchParts {
     ),
   ];
   const args = [
-    'launch', ...(environment.path ? ['--environment', environment.path] : []), ...(outputsPath ? ['--outputs', outputsPath] : []),
+    'launch', '--environment', environment.path, ...(outputsPath ? ['--outputs', outputsPath] : []),
     '--', ...command,
   ];
   const main: Container = {
