@@ -15,7 +15,7 @@ export interface InsertOptions {
 }
 
 /** A row by column. */
-export type Row = Readonly<Record<string, unknown>>;
+export type Row = object;
 
 /** Splits so that no part binds more than the limit; every row has the columns of the first. */
 export function chunkRows<R extends Row>(rows: readonly R[]): R[][] {
@@ -40,7 +40,7 @@ export async function insertRows<S>(db: Kysely<S>, rows: readonly Row[], options
 
 async function insertPart<S>(db: Kysely<S>, rows: readonly Row[], options: InsertOptions): Promise<void> {
   const columns = Object.keys(rows[0] ?? {});
-  const tuples = rows.map((row) => sql`(${sql.join(columns.map((column) => row[column]))})`);
+  const tuples = rows.map((row) => sql`(${sql.join(columns.map((column) => Reflect.get(row, column)))})`);
   const into = sql`insert into ${sql.table(options.table)} (${sql.join(columns.map((name) => sql.ref(name)))})`;
   await sql`${into} values ${sql.join(tuples)} ${planConflict(columns, options)}`.execute(db);
 }
