@@ -45,3 +45,46 @@ export class VirtualClock implements Clock {
     this.#nowMs = untilMs;
   }
 }
+
+/** The timers that a JavaScript host has; `globalThis` of Node and browsers fits. */
+export interface HostTimers<Handle> {
+  setTimeout(run: () => void, delayMs: number): Handle;
+  clearTimeout(handle: Handle): void;
+}
+
+/** The longest delay a host's timer takes. */
+const HOST_DELAY_MAX_MS = 2 ** 31 - 1;
+
+/** The real clock, made of the host's own timers: `hostClock(globalThis)`. */
+export function hostClock<Handle>(host: HostTimers<Handle>): Clock {
+  return {
+    nowMs: () => Date.now(),
+    after: (delayMs, run) => {
+      const handle = host.setTimeout(run, Math.min(Math.max(0, delayMs), HOST_DELAY_MAX_MS));
+      return () => host.clearTimeout(handle);
+    },
+  };
+}
+
+/** Resolves `delayMs` from now; at once when `signal` is aborted. */
+export function pause(clock: Clock, delayMs: number, signal?: StopSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted === true) return resolve();
+    const cancel = clock.after(delayMs, () => {
+      signal?.removeEventListener('abort', stop);
+      resolve();
+    });
+    function stop(): void {
+      cancel();
+      resolve();
+    }
+    signal?.addEventListener('abort', stop, { once: true });
+  });
+}
+
+/** The part of AbortSignal that waiting needs. */
+export interface StopSignal {
+  readonly aborted: boolean;
+  addEventListener(type: 'abort', listener: () => void, options?: { once?: boolean }): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}

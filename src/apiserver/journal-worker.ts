@@ -1,0 +1,66 @@
+/** The thread behind sqlite-journal.ts: one table, one transaction per batch, `synchronous=FULL`. */
+import { DatabaseSync } from 'node:sqlite';
+import { parentPort, workerData } from 'node:worker_threads';
+import type { JournalContent, JournalEntry } from './journal.ts';
+
+export interface JournalRequest {
+  readonly id: number;
+  readonly verb: 'load' | 'append' | 'close';
+  readonly batch?: readonly JournalEntry[];
+}
+
+export interface JournalAnswer {
+  readonly id: number;
+  readonly content?: JournalContent;
+  readonly error?: string;
+}
+
+const { path } = workerData as { readonly path: string }; // why: given by sqlite-journal.ts
+const database = new DatabaseSync(path);
+database.exec(`
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = FULL;
+  CREATE TABLE IF NOT EXISTS objects (key TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS revision (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), revision INTEGER NOT NULL);
+  INSERT OR IGNORE INTO revision VALUES (1, 0);
+`);
+const put = database.prepare('INSERT INTO objects (key, text) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET text = excluded.text');
+const drop = database.prepare('DELETE FROM objects WHERE key = ?');
+const advance = database.prepare('UPDATE revision SET revision = ?');
+
+function append(batch: readonly JournalEntry[]): void {
+  database.exec('BEGIN IMMEDIATE');
+  try {
+    for (const { key, text } of batch) {
+      if (text === undefined) drop.run(key);
+      else put.run(key, text);
+    }
+    advance.run(batch.at(-1)?.revision ?? 0);
+    database.exec('COMMIT');
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK');
+    throw error;
+  }
+}
+
+function load(): JournalContent {
+  const objects = database.prepare('SELECT key, text FROM objects ORDER BY key').all();
+  const last = database.prepare('SELECT revision FROM revision').get();
+  return {
+    revision: Number(last?.['revision'] ?? 0),
+    objects: objects.map((row) => ({ key: String(row['key']), text: String(row['text']) })),
+  };
+}
+
+function answer({ id, verb, batch = [] }: JournalRequest): JournalAnswer {
+  try {
+    if (verb === 'load') return { id, content: load() };
+    if (verb === 'append') append(batch);
+    else database.close();
+    return { id };
+  } catch (error) {
+    return { id, error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+parentPort?.on('message', (request: JournalRequest) => parentPort?.postMessage(answer(request)));

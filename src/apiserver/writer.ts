@@ -1,0 +1,224 @@
+/** Create, update, patch and delete: what a request makes of an object. Knows nothing of HTTP or of who asks. */
+import type { Clock } from '../base/clock.ts';
+import { isEqual, isJsonObject } from '../base/json.ts';
+import type { Random } from '../base/random.ts';
+import { applyObject, isChanged, trackUpdate } from '../kube/apply.ts';
+import { formatTime } from '../kube/condition.ts';
+import type { ObjectMeta, StoredObject } from '../kube/object.ts';
+import { type FieldCause, StatusError } from '../kube/status-error.ts';
+import { applyDefaults, prune, validate } from '../kube/structural.ts';
+import { prepareCreate } from './create.ts';
+import { checkMetadata } from './metadata-rules.ts';
+import { type Resource, resourceName } from './resource.ts';
+import type { Address, Store } from './store.ts';
+
+/** What every write needs besides the object. */
+export interface WriteContext {
+  readonly resource: Resource;
+  readonly namespace: string;
+  readonly name: string;
+  readonly subresource?: 'status' | undefined;
+  readonly fieldManager: string;
+  readonly fieldValidation: 'Ignore' | 'Warn' | 'Strict';
+  readonly dryRun: boolean;
+  /** Receives warnings for the client. */
+  readonly warn: (message: string) => void;
+}
+
+export interface WriterOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly newUid: () => string;
+}
+
+export class Writer {
+  readonly #options: WriterOptions;
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+  }
+
+  /** @throws AlreadyExists, Invalid, Forbidden (namespace going away), NotFound (no such namespace). */
+  async create(context: WriteContext, body: StoredObject): Promise<StoredObject> {
+    const { clock, random, newUid } = this.#options;
+    const prepared = prepareCreate(context, body, { nowMs: clock.nowMs(), random, newUid });
+    const address = { ...addressOf(context), name: prepared.metadata.name };
+    const object = this.#admit(context, prepared);
+    const tracked = trackUpdate(undefined, object, this.#manager(context));
+    return this.#write(context, address, (current) => {
+      if (current !== undefined) throw alreadyExists(context.resource, address.name);
+      return tracked;
+    });
+  }
+
+  /** Replaces the object, or its status. @throws Conflict when `metadata.resourceVersion` is set and not the newest. */
+  async update(context: WriteContext, body: StoredObject): Promise<StoredObject> {
+    return this.#write(context, addressOf(context), (current) => {
+      if (current === undefined) throw notFound(context);
+      return this.#replace(context, current, body);
+    });
+  }
+
+  /** Patches with a function of the newest object; conflicts cannot arise unless the patch names a resourceVersion. */
+  async patch(context: WriteContext, change: (current: StoredObject) => StoredObject): Promise<StoredObject> {
+    return this.#write(context, addressOf(context), (current) => {
+      if (current === undefined) throw notFound(context);
+      return this.#replace(context, current, change(current));
+    });
+  }
+
+  /** Server-side apply: creates the object when there is none. @throws Conflict as `applyObject`. */
+  async apply(context: WriteContext, applied: StoredObject, force: boolean): Promise<StoredObject> {
+    const { clock, random, newUid } = this.#options;
+    return this.#write(context, addressOf(context), (current) => {
+      if (current === undefined && context.subresource !== undefined) throw notFound(context);
+      const basis = current ?? prepareCreate(context, { ...bare(applied), spec: undefined }, { nowMs: clock.nowMs(), random, newUid });
+      const merged = applyObject(basis, withoutServerFields(applied), { ...this.#manager(context), force });
+      if (current === undefined) return this.#admit(context, merged);
+      const kept = this.#keepServerFields(context, current, merged);
+      const next = this.#admit(context, kept, current);
+      return isChanged(current, next) ? finishIfReleased(next) : current;
+    });
+  }
+
+  /** A change that the server itself makes (finalizers, deletion, binding): no admission, no manager. */
+  async amend(address: Address, change: (current: StoredObject) => StoredObject | undefined): Promise<StoredObject | undefined> {
+    return this.#options.store.write(address, (current) => {
+      if (current === undefined) return undefined;
+      const next = change(current);
+      return next === undefined || next === current ? next : finishIfReleased(next);
+    });
+  }
+
+  #replace(context: WriteContext, current: StoredObject, body: StoredObject): StoredObject | undefined {
+    const version = body.metadata?.resourceVersion;
+    if (version !== undefined && version !== '' && version !== current.metadata.resourceVersion) throw conflict(context);
+    const kept = this.#keepServerFields(context, current, body);
+    const admitted = this.#admit(context, kept, current);
+    const unmanaged = { ...admitted, metadata: withManagers(admitted.metadata, current.metadata.managedFields) };
+    if (isEqual(unmanaged, current)) return current;
+    return finishIfReleased(trackUpdate(current, unmanaged, this.#manager(context)));
+  }
+
+  /** What a client may not change is taken from the stored object; so is everything outside the subresource. */
+  #keepServerFields({ resource, subresource }: WriteContext, current: StoredObject, body: StoredObject): StoredObject {
+    const managedFields = body.metadata?.managedFields ?? current.metadata.managedFields;
+    if (subresource === 'status') {
+      return dropUndefined({ ...current, status: body['status'], metadata: withManagers(current.metadata, managedFields) });
+    }
+    const { uid, creationTimestamp, deletionTimestamp, deletionGracePeriodSeconds, generation, resourceVersion, namespace } = current.metadata;
+    const fixed = { uid, creationTimestamp, deletionTimestamp, deletionGracePeriodSeconds, generation, resourceVersion, namespace };
+    const { apiVersion, kind } = current;
+    const metadata = { ...body.metadata, ...fixed, name: current.metadata.name } as ObjectMeta; // why: holes are dropped below
+    const status = resource.hasStatus ? { status: current['status'] } : {};
+    const next = dropUndefined({ ...body, apiVersion, kind, metadata: withManagers(metadata, managedFields), ...status });
+    const isNewGeneration = generation !== undefined && !isEqual(desiredPart(next), desiredPart(current));
+    return isNewGeneration ? { ...next, metadata: { ...next.metadata, generation: generation + 1 } } : next;
+  }
+
+  #admit(context: WriteContext, object: StoredObject, before?: StoredObject): StoredObject {
+    const { resource } = context;
+    const known = resource.schema === undefined ? object : admitToSchema(context, object);
+    const complete = resource.setDefaults?.(known) ?? known;
+    const causes = [
+      ...checkMetadata(complete.metadata, resource),
+      ...(resource.schema === undefined ? [] : validate(resource.schema, complete)),
+      ...(resource.check?.(complete, before) ?? []),
+    ];
+    if (causes.length > 0) throw invalidObject(resource, complete.metadata.name, causes);
+    return complete;
+  }
+
+  #manager({ fieldManager, subresource, resource }: WriteContext) {
+    return { name: fieldManager, subresource, time: formatTime(this.#options.clock.nowMs()), listKeys: resource.listKeys };
+  }
+
+  async #write(
+    { dryRun, resource, name }: WriteContext, address: Address, change: (current: StoredObject | undefined) => StoredObject | undefined,
+  ): Promise<StoredObject> {
+    const { store } = this.#options;
+    const written = dryRun ? change(store.get(address)) : await store.write(address, change);
+    if (written === undefined) throw new StatusError('InternalError', `cannot write ${resourceName(resource)} ${name}: nothing is left of it`);
+    return written;
+  }
+}
+
+function admitToSchema({ resource, fieldValidation, warn }: WriteContext, object: StoredObject): StoredObject {
+  const schema = resource.schema ?? {};
+  const unknown: string[] = [];
+  const { apiVersion, kind, metadata, ...rest } = object;
+  const pruned = prune(schema, rest, unknown) as object; // why: an object stays one
+  if (unknown.length > 0 && fieldValidation === 'Strict') {
+    const fields = unknown.map((field) => `unknown field "${field}"`).join(', ');
+    throw new StatusError('BadRequest', `${resource.kind} in version "${resource.version}" cannot be handled as a ${resource.kind}: strict decoding error: ${fields}`);
+  }
+  if (fieldValidation === 'Warn') for (const field of unknown) warn(`unknown field "${field}"`);
+  const defaulted = applyDefaults(schema, pruned) as object; // why: an object stays one
+  return { apiVersion, kind, metadata, ...defaulted };
+}
+
+/** An object whose deletion waited for finalizers goes when the last one is gone. */
+function finishIfReleased(object: StoredObject): StoredObject | undefined {
+  const { deletionTimestamp, finalizers = [], deletionGracePeriodSeconds } = object.metadata;
+  const isHeld = finalizers.length > 0 || (deletionGracePeriodSeconds ?? 0) > 0 || object.kind === 'Namespace';
+  return deletionTimestamp !== undefined && !isHeld ? undefined : object;
+}
+
+function withManagers(metadata: ObjectMeta, managedFields: ObjectMeta['managedFields']): ObjectMeta {
+  const { managedFields: _managedFields, ...rest } = metadata;
+  return managedFields === undefined ? rest : { ...rest, managedFields };
+}
+
+function withoutServerFields(applied: StoredObject): StoredObject {
+  const { managedFields: _managedFields, ...metadata } = applied.metadata;
+  return { ...applied, metadata };
+}
+
+function bare({ apiVersion, kind, metadata }: StoredObject): StoredObject {
+  return { apiVersion, kind, metadata: { name: metadata.name, ...(metadata.namespace && { namespace: metadata.namespace }) } };
+}
+
+function desiredPart({ metadata: _metadata, status: _status, ...rest }: StoredObject): unknown {
+  return rest;
+}
+
+function dropUndefined(object: StoredObject): StoredObject {
+  const metadata = Object.fromEntries(Object.entries(object.metadata).filter(([, value]) => value !== undefined));
+  const rest = Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined));
+  return { ...rest, metadata } as unknown as StoredObject; // why: the same object without holes
+}
+
+function addressOf({ resource, namespace, name }: WriteContext): Address {
+  return { resource: resourceName(resource), namespace, name };
+}
+
+/** `pods "a" not found`, as Kubernetes says it. */
+export function notFound({ resource, name }: Pick<WriteContext, 'resource' | 'name'>): StatusError {
+  const details = { group: resource.group, kind: resource.plural, name };
+  return new StatusError('NotFound', `${resourceName(resource)} "${name}" not found`, { details });
+}
+
+function alreadyExists(resource: Resource, name: string): StatusError {
+  const details = { group: resource.group, kind: resource.plural, name };
+  return new StatusError('AlreadyExists', `${resourceName(resource)} "${name}" already exists`, { details });
+}
+
+/** The optimistic lock's refusal, in the words that clients look for. */
+export function conflict({ resource, name }: Pick<WriteContext, 'resource' | 'name'>): StatusError {
+  const details = { group: resource.group, kind: resource.plural, name };
+  const message = `Operation cannot be fulfilled on ${resourceName(resource)} "${name}": the object has been modified; please apply your changes to the latest version and try again`;
+  return new StatusError('Conflict', message, { details });
+}
+
+function invalidObject({ group, kind }: Resource, name: string, causes: readonly FieldCause[]): StatusError {
+  const texts = causes.map(({ field, message }) => `${field}: ${message}`);
+  const why = texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`;
+  const subject = group === '' ? kind : `${kind}.${group}`;
+  return new StatusError('Invalid', `${subject} "${name}" is invalid: ${why}`, { details: { group, kind, name, causes } });
+}
+
+/** True for any JSON object with metadata; what a body must be at least. */
+export function isObjectLike(value: unknown): value is StoredObject {
+  return isJsonObject(value) && (value['metadata'] === undefined || isJsonObject(value['metadata']));
+}
