@@ -43,3 +43,5 @@ export const RETRY_MAX_MS = 10_000;
 export const SAMPLE_MS = 1000;
 /** Events waiting for the API server; older ones are dropped first. */
 export const EVENTS_PENDING_MAX = 1000;
+/** How long pods may take to end when the agent closes. */
+export const CLOSE_GRACE_SECONDS = 3;
