@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { after, before, test } from 'node:test';
-import WebSocket from 'ws';
+import { WebSocket } from 'ws';
 import { type Agent, startAgent } from '../src/agent/agent.ts';
 import type { AgentOptions } from '../src/agent/options.ts';
 import { ensureCredentials } from '../src/apiserver/credentials.ts';
@@ -288,11 +288,8 @@ async function exec(
   pod: string,
   command: readonly string[],
 ): Promise<{ stdout: string; exitCode: string | undefined }> {
-  const query = new URLSearchParams([
-    ...command.map((word) => ['command', word]),
-    ['stdout', 'true'],
-    ['stderr', 'true'],
-  ]);
+  const words = command.map((word) => `command=${encodeURIComponent(word)}`);
+  const query = [...words, 'stdout=true', 'stderr=true'].join('&');
   const url = `${agent.url.replace('http', 'ws')}/exec/default/${pod}/main?${query}`;
   const socket = new WebSocket(url, 'v5.channel.k8s.io', { headers: { authorization: `Bearer ${nodeToken}` } });
   const outputs = ['', '', '', ''];
@@ -300,7 +297,8 @@ async function exec(
     outputs[message[0] ?? 0] += message.subarray(1).toString();
   });
   await new Promise((resolve, reject) => socket.once('close', resolve).once('error', reject));
-  const status = JSON.parse(outputs[3] ?? '') as { details?: { causes?: { message: string }[] } }; // why: channel 3 is a Status
+  type Ended = { readonly details?: { readonly causes?: readonly { readonly message: string }[] } };
+  const status = JSON.parse(outputs[3] ?? '') as Ended; // why: channel 3 carries a Status
   return { stdout: outputs[1] ?? '', exitCode: status.details?.causes?.[0]?.message };
 }
 

@@ -1,4 +1,7 @@
-/** The node agent: runs the pods bound to one node as processes. Knows the API only through a client, and no kind of ours. */
+/**
+ * The node agent: runs the pods bound to one node as processes. Knows the API only through a client, and no kind
+ * of ours.
+ */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createEventRecorder } from '../client/events.ts';
 import { createInformer } from '../client/informer.ts';

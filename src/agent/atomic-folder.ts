@@ -1,4 +1,7 @@
-/** Writes the files of a config map, secret or projection so that a reader sees all the old ones or all the new ones. */
+/**
+ * Writes the files of a config map, secret or projection so that a reader sees all the old ones or all the new
+ * ones.
+ */
 import { mkdir, readdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { StatusError } from '../kube/status-error.ts';

@@ -1,4 +1,7 @@
-/** One container of a pod through all its instances: starts it, follows it, remembers how it ended. Decides no restarts. */
+/**
+ * One container of a pod through all its instances: starts it, follows it, remembers how it ended. Decides no
+ * restarts.
+ */
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import type { Container, Pod } from '../kube/pod.ts';
@@ -201,7 +204,8 @@ export class ContainerSlot {
     this.#prober?.close();
     this.#prober = undefined;
     const paths = { message: `${folder.container(container.name)}/message`, log: this.logPath(false) };
-    const message = await readTerminationMessage(container, paths, exitCode).catch(() => ''); // the pod's folder is gone
+    // The pod's folder may be gone by now: then nobody asks for the message.
+    const message = await readTerminationMessage(container, paths, exitCode).catch(() => '');
     const reason = isOutOfMemory ? 'OOMKilled' : exitCode === 0 ? 'Completed' : 'Error';
     const end: ContainerEnd = {
       id,

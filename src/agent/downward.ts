@@ -46,7 +46,10 @@ export interface ResourceFieldRef {
   readonly containerName?: string;
 }
 
-/** Cores or bytes, rounded up; a missing limit is the node's, a missing request 0. @throws Invalid for other resources. */
+/**
+ * Cores or bytes, rounded up; a missing limit is the node's, a missing request 0. @throws Invalid for other
+ * resources.
+ */
 export function readResource(
   { pod, container, facts }: { readonly pod: Pod; readonly container: Container; readonly facts: NodeFacts },
   ref: ResourceFieldRef,

@@ -69,19 +69,21 @@ async function* followLines(source: LogSource, current: FileFollower, signal: Ab
     more = await source.waitForMore(signal);
     if (signal.aborted) return;
     yield* current.read();
-    if (await current.reopenIfRotated()) yield* current.read();
+    while (await current.reopenIfRotated()) yield* current.read();
   }
 }
 
 /** Reads a file from where it stopped last; notices when another file has taken its name. */
 class FileFollower {
   readonly #path: string;
+  readonly #filesMax: number;
   #file: FileHandle | undefined;
   #inode = 0;
   #rest: Buffer = Buffer.alloc(0);
 
   constructor(source: LogSource) {
     this.#path = source.path;
+    this.#filesMax = source.filesMax;
   }
 
   async *read(): AsyncGenerator<LogLine> {
@@ -98,19 +100,30 @@ class FileFollower {
     }
   }
 
-  /** True when the file was rotated away: the next read begins with the new one. */
+  /** True when the file was rotated away: the next read begins with the one written after it. */
   async reopenIfRotated(): Promise<boolean> {
-    const next = await openIfThere(this.#path);
+    const next = await this.#openNext();
     if (next === undefined) return false;
-    const { ino } = await next.stat();
-    if (ino === this.#inode) {
-      await next.close();
-      return false;
-    }
     await this.close();
     this.#file = next;
-    this.#inode = ino;
+    this.#inode = (await next.stat()).ino;
     return true;
+  }
+
+  /** The file after the one being read; the oldest when that one is gone; undefined when it is still the newest. */
+  async #openNext(): Promise<FileHandle | undefined> {
+    let next: FileHandle | undefined;
+    for (let index = 0; index < this.#filesMax; index++) {
+      const file = await openIfThere(index === 0 ? this.#path : `${this.#path}.${index}`);
+      if (file === undefined) continue;
+      if ((await file.stat()).ino === this.#inode) {
+        await file.close();
+        return next;
+      }
+      await next?.close();
+      next = file;
+    }
+    return next;
   }
 
   async close(): Promise<void> {

@@ -93,7 +93,10 @@ export class NodePods {
     return new Set(records.map((record) => record?.ip ?? HOST_IP));
   }
 
-  /** Names of pods with the same subdomain must be there before these pods are ready: a gang finds its members by them. */
+  /**
+   * Names of pods with the same subdomain must be there before these pods are ready: a gang finds its members by
+   * them.
+   */
   #writeHosts(changed: Pod): void {
     const all = this.list().map(({ pod, ip }) => ({ pod, ip }));
     for (const { pod, ip, folder } of this.list()) {

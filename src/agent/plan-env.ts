@@ -1,4 +1,7 @@
-/** Computes a container's environment from its spec and the config maps and secrets it names. Fetches nothing itself. */
+/**
+ * Computes a container's environment from its spec and the config maps and secrets it names. Fetches nothing
+ * itself.
+ */
 import type { Container, EnvFromSource, EnvVar, Pod } from '../kube/pod.ts';
 import { StatusError } from '../kube/status-error.ts';
 import { type NodeFacts, readField, readResource } from './downward.ts';

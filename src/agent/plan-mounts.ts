@@ -1,4 +1,7 @@
-/** Plans a container's private root as lines of a shell script: a tmpfs of bind mounts, so that any path can be a mount path. Runs nothing. */
+/**
+ * Plans a container's private root as lines of a shell script: a tmpfs of bind mounts, so that any path can be a
+ * mount path. Runs nothing.
+ */
 import { StatusError } from '../kube/status-error.ts';
 import { LINKS_MAX } from './limits.ts';
 import { shellQuote } from './shell-quote.ts';

@@ -1,4 +1,7 @@
-/** Decides which containers of a pod to start or stop now, from its spec and what is known of each. Acts on nothing, knows no clock. */
+/**
+ * Decides which containers of a pod to start or stop now, from its spec and what is known of each. Acts on
+ * nothing, knows no clock.
+ */
 import { backoffMs } from '../base/backoff.ts';
 import type { Container, Pod } from '../kube/pod.ts';
 import type { ContainerRecord } from './container-record.ts';

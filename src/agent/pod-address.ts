@@ -5,7 +5,10 @@ import { StatusError } from '../kube/status-error.ts';
 const FIRST = 0x7f400001;
 const LAST = 0x7f7ffffe;
 
-/** The first free address, looking from a place that the pod's uid decides, so that addresses are seldom reused at once. */
+/**
+ * The first free address, looking from a place that the pod's uid decides, so that addresses are seldom reused at
+ * once.
+ */
 export function allocateAddress(uid: string, used: ReadonlySet<string>): string {
   const count = LAST - FIRST + 1;
   const start = hashText(uid) % count;

@@ -1,4 +1,7 @@
-/** Computes a pod's status as a kubelet would from its plan and what is known of its containers. Pure; writes nothing. */
+/**
+ * Computes a pod's status as a kubelet would from its plan and what is known of its containers. Pure; writes
+ * nothing.
+ */
 import { type ConditionNow, formatTime, mergeConditions } from '../kube/condition.ts';
 import type { Container, ContainerState, ContainerStatus, PodPhase, PodStatus } from '../kube/pod.ts';
 import type { ContainerEnd } from './container-record.ts';

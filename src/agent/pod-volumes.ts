@@ -98,7 +98,8 @@ export class PodVolumes {
     const key = `${audience ?? ''} ${expirationSeconds}`;
     const held = this.#tokens.get(key);
     if (held !== undefined && clock.nowMs() < held.renewAtMs) return held.token;
-    const path = `/api/v1/namespaces/${metadata.namespace ?? 'default'}/serviceaccounts/${spec.serviceAccountName ?? 'default'}/token`;
+    const account = `serviceaccounts/${spec.serviceAccountName ?? 'default'}`;
+    const path = `/api/v1/namespaces/${metadata.namespace ?? 'default'}/${account}/token`;
     const answer = await client.request<{ readonly status: { readonly token: string } }>('POST', path, {
       apiVersion: 'authentication.k8s.io/v1',
       kind: 'TokenRequest',

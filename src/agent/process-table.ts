@@ -1,9 +1,13 @@
-/** What Linux tells of processes in /proc: identity, parents, memory and CPU. Elsewhere it knows nothing and says so. */
+/**
+ * What Linux tells of processes in /proc: identity, parents, memory and CPU. Elsewhere it knows nothing and says
+ * so.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 
 export interface ProcessRow {
   readonly pid: number;
   readonly parentPid: number;
+  readonly groupId: number;
   /** Clock ticks since boot; with the pid, the process's identity. */
   readonly startTicks: number;
   readonly cpuTicks: number;
@@ -22,7 +26,7 @@ export function findProcess(pid: number): ProcessRow | undefined {
   const at = (index: number) => Number(fields[index] ?? 0);
   if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
   const residentBytes = at(21) * PAGE_BYTES;
-  return { pid, parentPid: at(1), startTicks: at(19), cpuTicks: at(11) + at(12), residentBytes };
+  return { pid, parentPid: at(1), groupId: at(2), startTicks: at(19), cpuTicks: at(11) + at(12), residentBytes };
 }
 
 function readStat(pid: number): string | undefined {

@@ -89,7 +89,7 @@ for (const isolation of isolations) {
     await assert.rejects(runContainer(launcherOf(isolation), request), /"no-such-command": executable file not found/);
   });
 
-  test(`runContainer() in ${isolation.type} lets the command end itself on SIGTERM, and kills what does not`, async () => {
+  test(`runContainer() in ${isolation.type} asks on SIGTERM and kills on demand`, async () => {
     const graceful = prepare(['sh', '-c', 'trap "echo bye; exit 3" TERM; echo ready; while :; do sleep 0.1; done']);
     const first = await runContainer(launcherOf(isolation), graceful.request);
     await until(() => readText(graceful.path).includes('ready'));
@@ -111,7 +111,7 @@ for (const isolation of isolations) {
   });
 }
 
-test('runContainer() in namespaces makes read-only mounts read-only, and has its own processes and host name', async () => {
+test('runContainer() in namespaces seals read-only mounts, has its own processes and name', async () => {
   const [isolation] = isolations;
   assert.equal(isolation?.type, 'namespaces', 'the machine that runs the tests gives namespaces');
   const { path, request } = prepare([

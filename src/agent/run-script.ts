@@ -37,8 +37,8 @@ while :; do
 done`;
 
 /**
- * The script. It tells `pid <n>` on descriptor 3, waits for a line on its standard input (its limits are set meanwhile),
- * and sends its own complaints to descriptor 3 until the command runs.
+ * The script. It tells `pid <n>` on descriptor 3, waits for a line on its standard input (its limits are set
+ * meanwhile), and sends its own complaints to descriptor 3 until the command runs.
  */
 export function formatRunScript(request: RunScriptRequest): string {
   const { rootPath, mountLines, hostName, workingDir, env, command } = request;

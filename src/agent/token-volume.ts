@@ -1,4 +1,7 @@
-/** The volume with a pod's service-account token, which a cluster's admission adds and the embedded one leaves to the agent. Pure. */
+/**
+ * The volume with a pod's service-account token, which a cluster's admission adds and the embedded one leaves to
+ * the agent. Pure.
+ */
 import type { Container, Pod, Volume } from '../kube/pod.ts';
 import { TOKEN_SECONDS_DEFAULT } from './limits.ts';
 

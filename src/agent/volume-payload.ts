@@ -20,7 +20,10 @@ export interface TokenRequest {
   readonly expirationSeconds: number;
 }
 
-/** The volume's files, or undefined for a volume that is not made of files. @throws NotFound for a missing object or key. */
+/**
+ * The volume's files, or undefined for a volume that is not made of files. @throws NotFound for a missing object
+ * or key.
+ */
 export async function gatherPayload(volume: Volume, request: PayloadRequest): Promise<Payload | undefined> {
   const { configMap, secret, projected } = volume;
   if (configMap) return gatherSource({ configMap }, configMap.defaultMode ?? 0o644, request);
