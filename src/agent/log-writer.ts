@@ -1,0 +1,116 @@
+/**
+ * Writes one container instance's output to its log files. The container's pipes end in the agent: if the agent is
+ * killed the container dies with it, so nothing is lost but what stood in the pipes.
+ */
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Readable } from 'node:stream';
+import type { Clock } from '../base/clock.ts';
+import { LOG_PENDING_MAX_BYTES } from './limits.ts';
+import { LineCutter, type LogStream } from './log-lines.ts';
+
+export interface LogWriterOptions {
+  /** The newest file; older ones are `<path>.1` (younger) to `<path>.<filesMax - 1>`. */
+  readonly path: string;
+  readonly fileMaxBytes: number;
+  readonly filesMax: number;
+  readonly clock: Clock;
+  /** Called after lines have reached the file. */
+  readonly onWritten: () => void;
+  /** The disk refuses; the output that could not be written is dropped so that the container goes on. */
+  readonly onError: (error: unknown) => void;
+}
+
+export class LogWriter {
+  readonly #options: LogWriterOptions;
+  readonly #sources = new Set<Readable>();
+  #pending: Buffer[] = [];
+  #pendingBytes = 0;
+  #file: FileHandle | undefined;
+  #fileBytes = 0;
+  #flushing: Promise<void> | undefined;
+
+  constructor(options: LogWriterOptions) {
+    this.#options = options;
+  }
+
+  /** Takes all output of the pipe, pausing it while the disk is behind. Resolves when the pipe has ended. */
+  consume(source: Readable, stream: LogStream): Promise<void> {
+    const cutter = new LineCutter(stream);
+    const { clock } = this.#options;
+    this.#sources.add(source);
+    return new Promise((resolve) => {
+      source.on('data', (chunk: Buffer) => this.#add(cutter.cut(chunk, clock.nowMs())));
+      source.once('error', this.#options.onError);
+      source.once('close', () => {
+        this.#sources.delete(source);
+        this.#add(cutter.finish(clock.nowMs()));
+        resolve();
+      });
+    });
+  }
+
+  /** Writes what is pending and closes the file. */
+  async close(): Promise<void> {
+    while (this.#flushing !== undefined) await this.#flushing;
+    await this.#file?.close();
+    this.#file = undefined;
+  }
+
+  #add(lines: readonly Buffer[]): void {
+    if (lines.length === 0) return;
+    this.#pending.push(...lines);
+    this.#pendingBytes += lines.reduce((sum, { length }) => sum + length, 0);
+    if (this.#pendingBytes > LOG_PENDING_MAX_BYTES) for (const source of this.#sources) source.pause();
+    this.#flushing ??= this.#flush().finally(() => {
+      this.#flushing = undefined;
+    });
+  }
+
+  async #flush(): Promise<void> {
+    while (this.#pending.length > 0) {
+      const lines = this.#pending;
+      this.#pending = [];
+      this.#pendingBytes = 0;
+      await this.#write(lines).catch(this.#options.onError);
+      for (const source of this.#sources) source.resume();
+      this.#options.onWritten();
+    }
+  }
+
+  async #write(lines: readonly Buffer[]): Promise<void> {
+    let from = 0;
+    while (from < lines.length) {
+      const file = this.#file ?? (await this.#open());
+      let until = from;
+      while (until < lines.length && (until === from || this.#fileBytes < this.#options.fileMaxBytes)) {
+        this.#fileBytes += lines[until++]?.length ?? 0;
+      }
+      await file.write(Buffer.concat(lines.slice(from, until)));
+      if (this.#fileBytes >= this.#options.fileMaxBytes) await this.#rotate();
+      from = until;
+    }
+  }
+
+  async #open(): Promise<FileHandle> {
+    await mkdir(dirname(this.#options.path), { recursive: true, mode: 0o700 });
+    this.#file = await open(this.#options.path, 'a', 0o600);
+    this.#fileBytes = (await this.#file.stat()).size;
+    return this.#file;
+  }
+
+  async #rotate(): Promise<void> {
+    const { path, filesMax } = this.#options;
+    await this.#file?.close();
+    this.#file = undefined;
+    await rm(filesMax > 1 ? `${path}.${filesMax - 1}` : path, { force: true });
+    for (let index = filesMax - 2; index >= 0; index--) {
+      const older = index === 0 ? path : `${path}.${index}`;
+      await rename(older, `${path}.${index + 1}`).catch(ignoreMissing);
+    }
+  }
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+}

@@ -1,0 +1,149 @@
+/** Tells the API that this node is here and alive: the Node object, and the Lease that says so every ten seconds. */
+import { arch, cpus, hostname, platform, release } from 'node:os';
+import type { Cancel } from '../base/clock.ts';
+import { type ConditionNow, findCondition, formatMicroTime, formatTime, mergeConditions } from '../kube/condition.ts';
+import type { KubeObject } from '../kube/object.ts';
+import type { Node, NodeStatus } from '../kube/pod.ts';
+import { formatBytes, formatCpuMillis } from '../kube/quantity.ts';
+import { isStatusError } from '../kube/status-error.ts';
+import { WELL_KNOWN } from '../kube/well-known.ts';
+import { type AgentOptions, HOST_IP } from './options.ts';
+
+export const LEASE_RENEW_MS = 10_000;
+export const NODE_STATUS_MS = 300_000;
+const LEASE_NAMESPACE = 'kube-node-lease';
+const PODS_MAX = 1000;
+/** Go's names for Node's. */
+const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', arm: 'arm', arm64: 'arm64', ia32: '386' };
+
+export interface Registrar {
+  close(): void;
+}
+
+/** Registers at once and goes on by itself; what fails is logged and tried again at the next beat. */
+export async function startRegistrar(options: AgentOptions, port: number): Promise<Registrar> {
+  const { clock, log } = options;
+  let statusAtMs = Number.NEGATIVE_INFINITY;
+  let cancel: Cancel | undefined;
+  let isClosed = false;
+  const beat = async () => {
+    try {
+      if (clock.nowMs() - statusAtMs >= NODE_STATUS_MS) {
+        await writeNode(options, port);
+        statusAtMs = clock.nowMs();
+      }
+      await renewLease(options);
+    } catch (error) {
+      log.warn({ err: error, node: options.nodeName }, 'cannot tell the API that the node is alive, will try again');
+    }
+    if (!isClosed) cancel = clock.after(LEASE_RENEW_MS, () => void beat());
+  };
+  await beat();
+  return {
+    close: () => {
+      isClosed = true;
+      cancel?.();
+    },
+  };
+}
+
+async function writeNode(options: AgentOptions, port: number): Promise<void> {
+  const { client, nodeName, clock } = options;
+  const node = await ensureNode(options);
+  const status = computeNodeStatus(options, { node, port, nowMs: clock.nowMs() });
+  await client.patch(WELL_KNOWN.Node, { name: nodeName, type: 'merge', subresource: 'status', body: { status } });
+}
+
+async function ensureNode({ client, nodeName, labels = {} }: AgentOptions): Promise<Node> {
+  const os = platform();
+  const own = {
+    'kubernetes.io/hostname': nodeName,
+    'kubernetes.io/os': os,
+    'kubernetes.io/arch': ARCHITECTURES[arch()] ?? arch(),
+    ...labels,
+  };
+  try {
+    return await client.patch<Node>(WELL_KNOWN.Node, {
+      name: nodeName,
+      type: 'merge',
+      body: { metadata: { labels: own } },
+    });
+  } catch (error) {
+    if (!isStatusError(error, 'NotFound')) throw error;
+    const metadata = { name: nodeName, labels: own };
+    return client.create<Node>(WELL_KNOWN.Node, { apiVersion: 'v1', kind: 'Node', metadata, spec: {} });
+  }
+}
+
+interface NodeNow {
+  readonly node: Pick<Node, 'status'>;
+  readonly port: number;
+  readonly nowMs: number;
+}
+
+/** The node's status as a kubelet writes it. */
+export function computeNodeStatus({ capacity, nodeName }: AgentOptions, { node, port, nowMs }: NodeNow): NodeStatus {
+  const extended = Object.entries(capacity.extended ?? {}).map(([name, count]) => [name, String(count)]);
+  const resources = {
+    cpu: formatCpuMillis(capacity.cpuMillis),
+    memory: formatBytes(capacity.memoryBytes),
+    pods: String(PODS_MAX),
+    ...Object.fromEntries(extended),
+  };
+  const fine = (type: string, reason: string, message: string): ConditionNow => ({
+    type,
+    status: 'False',
+    reason,
+    message,
+  });
+  const now: ConditionNow[] = [
+    fine('MemoryPressure', 'KubeletHasSufficientMemory', 'kubelet has sufficient memory available'),
+    fine('DiskPressure', 'KubeletHasNoDiskPressure', 'kubelet has no disk pressure'),
+    fine('PIDPressure', 'KubeletHasSufficientPID', 'kubelet has sufficient PID available'),
+    { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'the agent is ready to run pods as processes' },
+  ];
+  const conditions = mergeConditions(node.status?.conditions, now, nowMs);
+  const beat = { lastHeartbeatTime: formatTime(nowMs) };
+  return {
+    capacity: resources,
+    allocatable: resources,
+    conditions: conditions.map((one) =>
+      findCondition(now as typeof conditions, one.type) ? { ...one, ...beat } : one,
+    ), // why: the same shape less the times
+    addresses: [
+      { type: 'InternalIP', address: HOST_IP },
+      { type: 'Hostname', address: nodeName },
+    ],
+    daemonEndpoints: { kubeletEndpoint: { Port: port } },
+    nodeInfo: {
+      architecture: ARCHITECTURES[arch()] ?? arch(),
+      operatingSystem: platform(),
+      kernelVersion: release(),
+      osImage: `${platform()} on ${hostname()}, ${cpus().length} processors`,
+      containerRuntimeVersion: `process://${process.versions.node}`,
+      kubeletVersion: 'v1.34.0-athanor',
+      kubeProxyVersion: '',
+      machineID: '',
+      systemUUID: '',
+      bootID: '',
+    },
+  };
+}
+
+async function renewLease({ client, nodeName, clock }: AgentOptions): Promise<void> {
+  const renewTime = formatMicroTime(clock.nowMs());
+  const spec = { holderIdentity: nodeName, leaseDurationSeconds: 40, renewTime };
+  const at = { name: nodeName, namespace: LEASE_NAMESPACE };
+  try {
+    await client.patch(WELL_KNOWN.Lease, { ...at, type: 'merge', body: { spec } });
+  } catch (error) {
+    if (!isStatusError(error, 'NotFound')) throw error;
+    const lease: KubeObject & { spec: typeof spec } = {
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
+      metadata: at,
+      spec,
+    };
+    await client.create(WELL_KNOWN.Lease, lease);
+  }
+}
