@@ -37,8 +37,10 @@ export function findFailure({ status }: Pod): Ending | undefined {
 /** What keeps a pod from starting, when that will not pass by itself. */
 export function findBlock({ status }: Pod): { readonly reason: string; readonly message: string } | undefined {
   const all = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
-  const waiting = all.map(({ state }) => state.waiting).find((state) => BLOCKING.has(state?.reason ?? ''));
-  return waiting && { reason: waiting.reason ?? '', message: waiting.message ?? '' };
+  const blocked = all.find(({ state }) => BLOCKING.has(state.waiting?.reason ?? ''));
+  if (blocked === undefined) return undefined;
+  const { reason = '', message = '' } = blocked.state.waiting ?? {};
+  return { reason, message: blocked.lastState?.terminated?.message?.trim() || message };
 }
 
 const BLOCKING = new Set([
