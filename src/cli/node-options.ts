@@ -4,8 +4,10 @@ import { fileURLToPath } from 'node:url';
 import type { BundleMap } from '../agent/find-bundle.ts';
 import type { Config } from './config.ts';
 
+const PROGRAM_FOLDER = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+
 /** The program itself, as its own pods start it. */
-export const ATHANOR_PROGRAM = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'bin', 'athanor');
+export const ATHANOR_PROGRAM = join(PROGRAM_FOLDER, 'bin', 'athanor');
 
 const INHERITED = [
   'PATH', 'LANG', 'LC_ALL', 'TZ', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy',
@@ -15,7 +17,7 @@ const INHERITED = [
 
 /** The images that this node can run as processes. */
 export function nodeImages({ images }: Config): BundleMap {
-  return { athanor: { command: [ATHANOR_PROGRAM] }, python: { command: ['python3'] }, ...images };
+  return { athanor: { command: [ATHANOR_PROGRAM], folders: [PROGRAM_FOLDER] }, python: { command: ['python3'] }, ...images };
 }
 
 /** Nothing of Athanor's own environment reaches a pod but this. */

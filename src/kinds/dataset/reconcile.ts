@@ -4,6 +4,7 @@ import { formatTime, mergeConditions } from '../../kube/condition.ts';
 import type { Outcome, World } from '../../kube/kind.ts';
 import type { ObjectOf } from '../../kube/object.ts';
 import type { Container, Pod, Volume } from '../../kube/pod.ts';
+import { planBlobs } from '../fields/blobs.ts';
 import { ATHANOR_IMAGE } from '../fields/environment.ts';
 import { MAIN_CONTAINER, planLaunch } from '../fields/launch.ts';
 import { findBlock, findFailure, readResult } from '../fields/status.ts';
@@ -92,17 +93,17 @@ function planParts({ spec }: Dataset, { settings }: World): Parts {
     const { command, environment, code, env, path } = pod;
     return planLaunch({ settings, environment, command, env, codeDigest: code, outputsPath: path });
   }
+  const { env: blobsEnv, volumes, volumeMounts } = planBlobs(settings);
   const main = {
-    name: MAIN_CONTAINER, image: ATHANOR_IMAGE, terminationMessagePolicy: 'FallbackToLogsOnError' as const,
-    env: [{ name: 'ATHANOR_BLOBS_URL', value: settings.blobsUrl }],
+    name: MAIN_CONTAINER, image: ATHANOR_IMAGE, terminationMessagePolicy: 'FallbackToLogsOnError' as const, env: [blobsEnv], volumeMounts,
   };
   if (folder !== undefined) {
     const mount = { name: 'source', mountPath: SOURCE_PATH, readOnly: true };
     return {
-      containers: [{ ...main, args: ['dataset', 'import', '--folder', SOURCE_PATH], volumeMounts: [mount] }],
-      volumes: [{ name: 'source', hostPath: { path: folder.path, type: 'Directory' } }],
+      containers: [{ ...main, args: ['dataset', 'import', '--folder', SOURCE_PATH], volumeMounts: [mount, ...volumeMounts] }],
+      volumes: [...volumes, { name: 'source', hostPath: { path: folder.path, type: 'Directory' } }],
     };
   }
   const checksum = url?.sha256 === undefined ? [] : ['--sha256', url.sha256];
-  return { containers: [{ ...main, args: ['dataset', 'import', '--url', url?.url ?? '', ...checksum] }] };
+  return { containers: [{ ...main, args: ['dataset', 'import', '--url', url?.url ?? '', ...checksum] }], volumes };
 }

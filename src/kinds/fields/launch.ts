@@ -1,6 +1,7 @@
 /** How user code runs in a pod: the launcher wraps its command, with code, data and environment laid out by init containers. */
 import type { Settings } from '../../kube/kind.ts';
 import type { Container, EnvVar, Volume, VolumeMount } from '../../kube/pod.ts';
+import { type BlobParts, planBlobs } from './blobs.ts';
 import { ATHANOR_IMAGE, type Environment, planEnvironment } from './environment.ts';
 
 /** Name of the container that runs the user's command. */
@@ -30,13 +31,14 @@ export interface LaunchParts {
 export function planLaunch(request: LaunchRequest): LaunchParts {
   const { settings, command, env, codeDigest, datasets = [], outputsPath, resources } = request;
   const environment = planEnvironment(request.environment, settings);
+  const blobs = planBlobs(settings);
   const code = { name: 'code', mountPath: CODE_PATH };
   const dataMounts = datasets.map(({ mountPath }, index) => ({ name: `data-${index}`, mountPath }));
   const outputs = outputsPath === undefined ? [] : [{ name: 'outputs', mountPath: outputsPath }];
   const fetches = [
-    ...(codeDigest === undefined ? [] : [planFetch({ name: 'code', verb: 'code', digest: codeDigest, mount: code, settings })]),
+    ...(codeDigest === undefined ? [] : [planFetch({ name: 'code', verb: 'code', digest: codeDigest, mount: code, blobs })]),
     ...datasets.map(({ digest }, index) =>
-      planFetch({ name: `data-${index}`, verb: 'dataset', digest, mount: dataMounts[index] ?? code, settings }),
+      planFetch({ name: `data-${index}`, verb: 'dataset', digest, mount: dataMounts[index] ?? code, blobs }),
     ),
   ];
   const args = [
@@ -47,18 +49,18 @@ export function planLaunch(request: LaunchRequest): LaunchParts {
     name: MAIN_CONTAINER, image: ATHANOR_IMAGE, args, workingDir: CODE_PATH, terminationMessagePolicy: 'FallbackToLogsOnError',
     env: [
       { name: 'PYTHONUNBUFFERED', value: '1' }, { name: 'MLFLOW_TRACKING_URI', value: settings.trackingUrl },
-      { name: 'ATHANOR_BLOBS_URL', value: settings.blobsUrl },
+      blobs.env,
       { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
       { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } },
       { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } }, ...env,
     ],
-    volumeMounts: [code, ...dataMounts.map((mount) => ({ ...mount, readOnly: true })), ...outputs, ...environment.volumeMounts],
+    volumeMounts: [code, ...dataMounts.map((mount) => ({ ...mount, readOnly: true })), ...outputs, ...blobs.volumeMounts, ...environment.volumeMounts],
     ...(resources && { resources }),
   };
   return {
     initContainers: [...environment.initContainers, ...fetches],
     containers: [main],
-    volumes: [...[code, ...dataMounts, ...outputs].map(({ name }) => ({ name, emptyDir: {} })), ...environment.volumes],
+    volumes: [...[code, ...dataMounts, ...outputs].map(({ name }) => ({ name, emptyDir: {} })), ...blobs.volumes, ...environment.volumes],
   };
 }
 
@@ -67,12 +69,12 @@ interface Fetch {
   readonly verb: 'code' | 'dataset';
   readonly digest: string;
   readonly mount: VolumeMount;
-  readonly settings: Settings;
+  readonly blobs: BlobParts;
 }
 
-function planFetch({ name, verb, digest, mount, settings }: Fetch): Container {
+function planFetch({ name, verb, digest, mount, blobs }: Fetch): Container {
   return {
     name: `fetch-${name}`, image: ATHANOR_IMAGE, args: [verb, 'fetch', '--digest', digest, '--target', mount.mountPath],
-    env: [{ name: 'ATHANOR_BLOBS_URL', value: settings.blobsUrl }], volumeMounts: [mount], terminationMessagePolicy: 'FallbackToLogsOnError',
+    env: [blobs.env], volumeMounts: [mount, ...blobs.volumeMounts], terminationMessagePolicy: 'FallbackToLogsOnError',
   };
 }

@@ -4,6 +4,7 @@ import { mergeConditions } from '../../kube/condition.ts';
 import type { Outcome, World } from '../../kube/kind.ts';
 import type { ObjectOf } from '../../kube/object.ts';
 import { isPodFinished, isPodReady, type Pod } from '../../kube/pod.ts';
+import { planBlobs } from '../fields/blobs.ts';
 import { findBlock, findFailure } from '../fields/status.ts';
 import type { ServingRuntimeSpec } from '../serving-runtime/kind.ts';
 import { type InferenceServiceSpec, type InferenceServiceStatus, SERVER_CONTAINER, SERVICE_LABEL } from './kind.ts';
@@ -78,8 +79,7 @@ interface ServerPlan {
 
 function planServer({ metadata, spec }: Service, { runtime, revision, index, world }: ServerPlan): Pod {
   const { image, command, args, env, port, readyPath } = runtime.spec;
-  const { trackingUrl, blobsUrl } = world.settings;
-  const volumeMounts = [{ name: 'model', mountPath: MODEL_PATH }];
+  const blobs = planBlobs(world.settings);
   const given = { MODEL_NAME: metadata.name, MODEL_PATH, PORT: String(port) };
   return {
     apiVersion: 'v1', kind: 'Pod',
@@ -87,9 +87,10 @@ function planServer({ metadata, spec }: Service, { runtime, revision, index, wor
     spec: {
       schedulerName: 'athanor',
       initContainers: [{
-        name: 'model', image: 'athanor', terminationMessagePolicy: 'FallbackToLogsOnError', volumeMounts,
+        name: 'model', image: 'athanor', terminationMessagePolicy: 'FallbackToLogsOnError',
+        volumeMounts: [{ name: 'model', mountPath: MODEL_PATH }, ...blobs.volumeMounts],
         args: ['model', 'fetch', '--uri', spec.model.uri, '--target', MODEL_PATH],
-        env: [{ name: 'ATHANOR_TRACKING_URL', value: trackingUrl }, { name: 'ATHANOR_BLOBS_URL', value: blobsUrl }],
+        env: [{ name: 'ATHANOR_TRACKING_URL', value: world.settings.trackingUrl }, blobs.env],
       }],
       containers: [{
         name: SERVER_CONTAINER, image, args, ...(command && { command }), terminationMessagePolicy: 'FallbackToLogsOnError',
@@ -103,7 +104,7 @@ function planServer({ metadata, spec }: Service, { runtime, revision, index, wor
         livenessProbe: { tcpSocket: { port }, initialDelaySeconds: 10, periodSeconds: 10, failureThreshold: 3 },
         volumeMounts: [{ name: 'model', mountPath: MODEL_PATH, readOnly: true }],
       }],
-      volumes: [{ name: 'model', emptyDir: {} }],
+      volumes: [{ name: 'model', emptyDir: {} }, ...blobs.volumes],
     },
   };
 }

@@ -3,6 +3,7 @@ import { apiVersionOf, type KubeObject, type ObjectOf, type StoredObject } from 
 import type { World } from '../../kube/kind.ts';
 import { type EnvVar, type Pod, POD_GROUP_LABEL } from '../../kube/pod.ts';
 import { WELL_KNOWN } from '../../kube/well-known.ts';
+import { planBlobs } from '../fields/blobs.ts';
 import { ATHANOR_IMAGE } from '../fields/environment.ts';
 import { CODE_PATH, MAIN_CONTAINER, planLaunch } from '../fields/launch.ts';
 import { podGroup } from '../pod-group/kind.ts';
@@ -97,16 +98,17 @@ function planRendezvous({ metadata, spec }: TrainingJob, rank: number): readonly
 export function planPack({ metadata, spec }: TrainingJob, { settings }: World): Pod {
   const { url = '', ref = 'HEAD', path = '.' } = spec.code?.git ?? {};
   const code = { name: 'code', mountPath: CODE_PATH };
+  const blobs = planBlobs(settings);
   return {
     apiVersion: 'v1', kind: 'Pod', metadata: { name: `${metadata.name}-code`, labels: { [JOB_LABEL]: metadata.name } },
     spec: {
       schedulerName: 'athanor', restartPolicy: 'Never',
       containers: [{
         name: MAIN_CONTAINER, image: ATHANOR_IMAGE, args: ['code', 'pack', '--git', url, '--ref', ref, '--path', path, '--work', CODE_PATH],
-        env: [{ name: 'ATHANOR_BLOBS_URL', value: settings.blobsUrl }], volumeMounts: [code],
+        env: [blobs.env], volumeMounts: [code, ...blobs.volumeMounts],
         terminationMessagePolicy: 'FallbackToLogsOnError',
       }],
-      volumes: [{ name: 'code', emptyDir: {} }],
+      volumes: [{ name: 'code', emptyDir: {} }, ...blobs.volumes],
     },
   };
 }
