@@ -62,16 +62,24 @@ export interface PrintLog {
   readonly prefix: string;
 }
 
-/** Prints one pod's log; with `follow`, until its container ends. A container that has not started yet is waited for. */
-export async function printPodLog(client: ApiClient, pod: Pod, { context, flags, prefix }: PrintLog): Promise<void> {
+/** Prints one pod's log; with `follow`, from its first init container to the end of its main one, waiting for each to start. */
+export async function printPodLog(client: ApiClient, pod: Pod, print: PrintLog): Promise<void> {
+  const { flags } = print;
+  const main = flags.container ?? pod.spec.containers[0]?.name ?? '';
+  const isWhole = flags.follow === true && flags.container === undefined;
+  const containers = isWhole ? [...(pod.spec.initContainers ?? []).map(({ name }) => name), main] : [main];
+  for (const container of containers) {
+    if (flags.follow === true && !(await waitStarted(client, pod, container))) return;
+    await printContainerLog(client, pod, { ...print, container });
+  }
+}
+
+async function printContainerLog(client: ApiClient, pod: Pod, { context, flags, prefix, container }: PrintLog & { readonly container: string }): Promise<void> {
   const { name, namespace } = pod.metadata;
-  const container = flags.container ?? (pod.spec.containers.length > 1 ? pod.spec.containers[0]?.name : undefined);
   const query = toQuery({ follow: flags.follow, container, tailLines: flags.tail, previous: flags.previous });
-  if (flags.follow === true) await waitStarted(client, pod, container ?? pod.spec.containers[0]?.name ?? '');
-  const stop = new AbortController();
   const path = `${resourcePath(WELL_KNOWN.Pod, { namespace, name, subresource: 'log' })}${query}`;
   let rest = '';
-  for await (const text of client.stream(path, stop.signal)) {
+  for await (const text of client.stream(path, new AbortController().signal)) {
     const lines = (rest + text).split('\n');
     rest = lines.pop() ?? '';
     for (const line of lines) context.stdout.write(`${prefix}${line}\n`);
@@ -79,15 +87,26 @@ export async function printPodLog(client: ApiClient, pod: Pod, { context, flags,
   if (rest !== '') context.stdout.write(`${prefix}${rest}\n`);
 }
 
-async function waitStarted(client: ApiClient, pod: Pod, container: string): Promise<void> {
+/** False when the pod ended or went before the container started. */
+async function waitStarted(client: ApiClient, pod: Pod, container: string): Promise<boolean> {
   const { name, namespace = '' } = pod.metadata;
-  const hasStarted = ({ status }: Pod) => status?.containerStatuses?.some((one) => one.name === container && one.state.waiting === undefined) ?? false;
   const scope = { namespace, fieldSelector: `metadata.name=${name}` };
-  const { items, resourceVersion } = await client.list<Pod>(WELL_KNOWN.Pod, scope);
-  if (items.some((found) => hasStarted(found) || isPodFinished(found))) return;
+  const { items: [found], resourceVersion } = await client.list<Pod>(WELL_KNOWN.Pod, scope);
+  if (found === undefined) return false;
+  if (hasStarted(found, container) || isPodFinished(found)) return hasStarted(found, container);
   const stop = new AbortController();
-  for await (const { type, object } of client.watch<Pod>(WELL_KNOWN.Pod, { ...scope, resourceVersion }, stop.signal)) {
-    if (type === 'DELETED' || (type !== 'BOOKMARK' && (hasStarted(object) || isPodFinished(object)))) break;
+  try {
+    for await (const { type, object } of client.watch<Pod>(WELL_KNOWN.Pod, { ...scope, resourceVersion }, stop.signal)) {
+      if (type === 'DELETED') return false;
+      if (type !== 'BOOKMARK' && (hasStarted(object, container) || isPodFinished(object))) return hasStarted(object, container);
+    }
+  } finally {
+    stop.abort();
   }
-  stop.abort();
+  return false;
+}
+
+function hasStarted({ status }: Pod, container: string): boolean {
+  const all = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
+  return all.some((one) => one.name === container && one.state.waiting === undefined);
 }

@@ -104,6 +104,22 @@ function addWorkVerbs(program: Command): void {
       const { runScript } = await import('./run.ts');
       process.exitCode = await runScript(contextOf(command), script, { args, flags });
     });
+  program.command('wait <target> [name]').description('wait until a condition of an object is true').option(...NAMESPACE)
+    .option('--for <condition>', 'Ready, Complete, ...', 'Ready').option('--timeout <seconds>', 'give up after this long', '600')
+    .action(async (target: string, name: string | undefined, flags: { namespace: string; for: string; timeout: string }, command: Command) => {
+      const { waitFor } = await import('./wait.ts');
+      await waitFor(contextOf(command), target, { ...flags, names: name === undefined ? [] : [name] });
+    });
+  program.command('push <folder>').description('keep a folder in the blob store and print its digest').option(...OUTPUT)
+    .action(async (folder: string, { output }: { output?: string }, command: Command) => {
+      const { pushFolder } = await import('./folders.ts');
+      await pushFolder(contextOf(command), folder, output);
+    });
+  program.command('pull <digest> <folder>').description('lay a kept folder out in a new one')
+    .action(async (digest: string, folder: string, _flags: unknown, command: Command) => {
+      const { pullFolder } = await import('./folders.ts');
+      await pullFolder(contextOf(command), digest, folder);
+    });
   program.command('predict <service>').description('ask a service; without --input, print what it takes').option(...NAMESPACE).option(...OUTPUT)
     .option('-i, --input <json>', 'JSON text or file: rows, or a whole Open Inference request').option('--gateway <url>', "the gateway's address")
     .action(async (service: string, flags: { namespace: string }, command: Command) => {
