@@ -5,6 +5,7 @@ import type { Search } from './experiments.ts';
 import { MODEL_TAG_VALUE_LENGTH_MAX } from './limits.ts';
 import { deleteOwned, deleteTag, type KeyValue, setTags } from './owned-values.ts';
 import { type Paged, toPage } from './page-token.ts';
+import { splitPrompts } from './prompts.ts';
 import { getModelRow, ignoreNotFound } from './registered-models.ts';
 import type { ModelVersionRow, TrackingSchema } from './schema.ts';
 import { parseFilter } from './search-filter.ts';
@@ -170,9 +171,11 @@ export async function selectLatest(tracking: Tracking, modelKeys: readonly strin
 
 /** Last changed first, unless told otherwise. @throws Invalid */
 export async function searchVersions(tracking: Tracking, search: Search): Promise<Paged<NamedVersion>> {
-  const conditions = parseFilter(search.filter, TARGET);
+  const { conditions, predicate } = splitPrompts(parseFilter(search.filter, TARGET), TARGET);
   const orders = search.orderBy.map((order) => parseOrder(order, TARGET));
-  let query = selectVersions(tracking).where(toWhere(conditions, TARGET, tracking.dialect));
+  let query = selectVersions(tracking)
+    .where(toWhere(conditions, TARGET, tracking.dialect))
+    .where(predicate);
   for (const order of toOrderBy(orders, TARGET)) query = query.orderBy(order);
   const { limit, offset } = search.page;
   const rows = await query

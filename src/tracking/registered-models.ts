@@ -7,6 +7,7 @@ import type { Search } from './experiments.ts';
 import { MODEL_TAG_VALUE_LENGTH_MAX } from './limits.ts';
 import { deleteOwned, deleteTag, type KeyValue, readOwned, setTags } from './owned-values.ts';
 import { type Paged, toPage } from './page-token.ts';
+import { splitPrompts } from './prompts.ts';
 import type { RegisteredModelRow } from './schema.ts';
 import { parseFilter } from './search-filter.ts';
 import { parseOrder } from './search-order.ts';
@@ -150,12 +151,13 @@ export async function getAliasedVersion(tracking: Tracking, name: string, alias:
 
 /** In order of name, unless told otherwise. @throws Invalid */
 export async function searchModels(tracking: Tracking, search: Search): Promise<Paged<RegisteredModelRow>> {
-  const conditions = parseFilter(search.filter, TARGET);
+  const { conditions, predicate } = splitPrompts(parseFilter(search.filter, TARGET), TARGET);
   const orders = search.orderBy.map((order) => parseOrder(order, TARGET));
   let query = tracking.db
     .selectFrom('tracking_registered_models')
     .selectAll()
-    .where(toWhere(conditions, TARGET, tracking.dialect));
+    .where(toWhere(conditions, TARGET, tracking.dialect))
+    .where(predicate);
   for (const order of toOrderBy(orders, TARGET)) query = query.orderBy(order);
   const { limit, offset } = search.page;
   const rows = await query

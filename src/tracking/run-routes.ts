@@ -4,6 +4,7 @@ import { findArtifactPath, listArtifacts } from './artifacts.ts';
 import { nothing, viewType } from './experiment-routes.ts';
 import { HISTORY_PAGE_MAX, SEARCH_RESULTS_DEFAULT, SEARCH_RESULTS_MAX } from './limits.ts';
 import { readHistory } from './metrics.ts';
+import { recordModel } from './record-model.ts';
 import { double, int64, keyValue, listOf } from './request-shape.ts';
 import { nextPage, type Route, route, toPageRequest } from './route.ts';
 import { logInputs, logOutputs } from './run-inputs.ts';
@@ -80,6 +81,10 @@ const writing: readonly Route[] = [
       tags: listOf(keyValue),
     }),
     answer: async (tracking, { run_id, ...batch }) => logBatch(tracking, run_id, batch).then(nothing),
+  }),
+  route('POST /runs/log-model', {
+    input: z.object({ run_id: z.string(), model_json: z.string() }),
+    answer: async (tracking, { run_id, model_json }) => recordModel(tracking, run_id, model_json).then(nothing),
   }),
   route('POST /runs/log-inputs', {
     input: z.object({

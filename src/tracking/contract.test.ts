@@ -1,0 +1,170 @@
+/** What tracking's rows promise below HTTP, on SQLite and on a real PostgreSQL, mostly when many ask at once. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { startPostgres, type TestPostgres } from '../../test/postgres.ts';
+import { openFolderStore } from '../blobs/folder-store.ts';
+import { isStatusError } from '../kube/status-error.ts';
+import { migrate } from '../sql/migrate.ts';
+import { type Database, type DatabaseOptions, openDatabase } from '../sql/open-database.ts';
+import { createExperiment, ensureDefaultExperiment, getExperiment, searchExperiments } from './experiments.ts';
+import { readHistory, readLatest } from './metrics.ts';
+import { trackingMigrations } from './migrations.ts';
+import { createVersion, searchVersions } from './model-versions.ts';
+import { createModel, deleteModel } from './registered-models.ts';
+import { getRun, searchRuns } from './run-view.ts';
+import { createRun, logBatch } from './runs.ts';
+import type { TrackingSchema } from './schema.ts';
+import { newTestId, testClock } from './test-tracking.ts';
+import type { Tracking } from './tracking.ts';
+
+const AT_ONCE = 16;
+const PAGE = { offset: 0, limit: 100 };
+const ALL = { filter: '', orderBy: [], view: 'ALL', page: PAGE } as const;
+const NONE = { metrics: [], params: [], tags: [] };
+const VERSION = { source: 'x', runId: '', runLink: '', modelId: '', description: '', userId: 'u', tags: [] };
+
+const home = mkdtempSync(join(tmpdir(), 'athanor-tracking-'));
+let postgres: TestPostgres;
+before(async () => {
+  postgres = await startPostgres();
+});
+after(async () => {
+  await postgres.close();
+  rmSync(home, { recursive: true, force: true });
+});
+
+const promises: Record<string, (tracking: Tracking) => Promise<void>> = {
+  'gives each experiment its own number': async (tracking) => {
+    const make = (name: string) => createExperiment(tracking, { name, tags: [] });
+    const ids = await atOnce((index) => make(`n${index}`));
+    assert.equal(new Set(ids).size, AT_ONCE);
+  },
+  'gives one name to one of many who want it': async (tracking) => {
+    const tries = await Promise.allSettled(repeat(() => createExperiment(tracking, { name: 'one', tags: [] })));
+    assert.equal(tries.filter(({ status }) => status === 'fulfilled').length, 1);
+    for (const tried of tries) assert.ok(tried.status === 'fulfilled' || isStatusError(tried.reason, 'AlreadyExists'));
+  },
+  'makes the default experiment once': async (tracking) => {
+    await atOnce(() => ensureDefaultExperiment(tracking));
+    assert.equal((await getExperiment(tracking, '0')).name, 'Default');
+  },
+  'lets one of many set a parameter': async (tracking) => {
+    const runId = await newRun(tracking);
+    const set = (value: string) => logBatch(tracking, runId, { ...NONE, params: [{ key: 'p', value }] });
+    const tries = await Promise.allSettled(Array.from({ length: AT_ONCE }, (_, index) => set(String(index))));
+    const winner = tries.findIndex(({ status }) => status === 'fulfilled');
+    assert.equal(tries.filter(({ status }) => status === 'fulfilled').length, 1);
+    assert.deepEqual((await getRun(tracking, runId)).data.params, [{ key: 'p', value: String(winner) }]);
+  },
+  'keeps the latest metric by step, time and value, in whatever order they come': async (tracking) => {
+    const runId = await newRun(tracking);
+    const point = (step: number) => ({ key: 'm', value: -step, timestamp: 1000 - step, step });
+    await atOnce((index) => logBatch(tracking, runId, { ...NONE, metrics: [point(index), point(100 - index)] }));
+    assert.deepEqual((await readLatest(tracking, [runId])).get(runId), [
+      { key: 'm', value: -100, timestamp: 900, step: 100 },
+    ]);
+  },
+  'lets batches with many keys pass each other': async (tracking) => {
+    const runId = await newRun(tracking);
+    const keys = Array.from({ length: 50 }, (_, index) => `k${index}`);
+    const toBatch = (names: readonly string[], step: number) => ({
+      metrics: names.map((key) => ({ key, value: step, timestamp: step, step })),
+      params: [],
+      tags: names.map((key) => ({ key, value: String(step) })),
+    });
+    await atOnce((index) => logBatch(tracking, runId, toBatch(index % 2 ? keys : keys.toReversed(), index)));
+    assert.equal((await getRun(tracking, runId)).data.metrics.length, keys.length);
+  },
+  'keeps nothing of a batch with one bad part': async (tracking) => {
+    const runId = await newRun(tracking);
+    const metrics = [{ key: 'm', value: 1, timestamp: 1, step: 1 }];
+    const bad = logBatch(tracking, runId, {
+      metrics,
+      params: [{ key: 'p', value: 'v' }],
+      tags: [{ key: '../x', value: '' }],
+    });
+    await assert.rejects(bad, (error) => isStatusError(error, 'Invalid'));
+    const { data } = await getRun(tracking, runId);
+    assert.deepEqual([data.metrics, data.params], [[], []]);
+  },
+  'tells NaN from zero, also as the latest': async (tracking) => {
+    const runId = await newRun(tracking);
+    const point = (value: number, step: number) => ({ key: 'm', value, timestamp: 1, step });
+    await logBatch(tracking, runId, { ...NONE, metrics: [point(0, 1), point(Number.NaN, 1), point(Number.NaN, 2)] });
+    const { items } = await readHistory(tracking, { runId, key: 'm' }, PAGE);
+    assert.deepEqual(
+      items.map(({ value }) => value),
+      [0, 'NaN', 'NaN'],
+    );
+    assert.equal((await getRun(tracking, runId)).data.metrics[0]?.value, 'NaN');
+    const search = { ...ALL, filter: `metrics.m = 0 AND run_id = '${runId}'` };
+    assert.deepEqual((await searchRuns(tracking, ['0'], search)).items, []);
+  },
+  'pages through a history without losing or repeating a point': async (tracking) => {
+    const runId = await newRun(tracking);
+    const metrics = Array.from({ length: 1000 }, (_, step) => ({ key: 'm', value: step, timestamp: step % 7, step }));
+    await logBatch(tracking, runId, { ...NONE, metrics });
+    const steps = new Set<number>();
+    for (let offset = 0; offset < 1000; offset += 300) {
+      const { items } = await readHistory(tracking, { runId, key: 'm' }, { offset, limit: 300 });
+      for (const { step } of items) steps.add(step);
+    }
+    assert.equal(steps.size, 1000);
+  },
+  'numbers versions without gaps or twins, and forgets them with their model': async (tracking) => {
+    await createModel(tracking, { name: 'model', description: '', tags: [] });
+    const versions = await atOnce(() => createVersion(tracking, { ...VERSION, name: 'model' }));
+    const wanted = Array.from({ length: AT_ONCE }, (_, index) => index + 1);
+    assert.deepEqual(
+      versions.map(Number).sort((a, b) => a - b),
+      wanted,
+    );
+    await deleteModel(tracking, 'model');
+    assert.deepEqual((await searchVersions(tracking, ALL)).items, []);
+  },
+  'takes LIKE literally but for its own signs': async (tracking) => {
+    for (const name of ['like*a', 'likeXa', 'like\\a', 'LIKEXA']) await createExperiment(tracking, { name, tags: [] });
+    const find = async (filter: string) => {
+      const { items } = await searchExperiments(tracking, { ...ALL, filter, orderBy: ['name ASC'] });
+      return items.map(({ name }) => name);
+    };
+    assert.deepEqual(await find("name LIKE 'like*_'"), ['like*a']);
+    assert.deepEqual(await find("name LIKE 'like\\a'"), ['like\\a']);
+    assert.deepEqual((await find("name LIKE 'like_a'")).length, 3);
+    assert.deepEqual((await find("name ILIKE 'likex_'")).sort(), ['LIKEXA', 'likeXa']);
+  },
+};
+
+suite('SQLite', () => ({ path: join(home, 'rows.db') }));
+suite('PostgreSQL', () => ({ url: postgres.url }));
+
+function suite(name: string, findOptions: () => DatabaseOptions): void {
+  describe(name, () => {
+    let database: Database<TrackingSchema>;
+    let tracking: Tracking;
+    before(async () => {
+      database = openDatabase(findOptions());
+      await migrate(database, trackingMigrations);
+      const blobs = await openFolderStore(join(home, 'blobs'));
+      tracking = { db: database.db, dialect: database.dialect, blobs, clock: testClock, newId: newTestId };
+      await ensureDefaultExperiment(tracking);
+    });
+    after(() => database.close());
+    for (const [sentence, check] of Object.entries(promises)) test(sentence, () => check(tracking));
+  });
+}
+
+async function newRun(tracking: Tracking): Promise<string> {
+  return (await createRun(tracking, { experimentId: '0', userId: 'u', tags: [] })).run_id;
+}
+
+function atOnce<T>(work: (index: number) => Promise<T>): Promise<T[]> {
+  return Promise.all(Array.from({ length: AT_ONCE }, (_, index) => work(index)));
+}
+
+function repeat<T>(work: () => Promise<T>): Promise<T>[] {
+  return Array.from({ length: AT_ONCE }, work);
+}

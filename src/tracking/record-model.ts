@@ -1,0 +1,28 @@
+/** The older way to note a model on a run: a list of JSON objects in one tag. logged-models.ts is the newer one. */
+import { isJsonObject } from '../base/json.ts';
+import { StatusError } from '../kube/status-error.ts';
+import { readOwned } from './owned-values.ts';
+import { logBatch } from './runs.ts';
+import type { Tracking } from './tracking.ts';
+
+const TAG = 'mlflow.log-model.history';
+
+/** Adds the model, a JSON object, to the run's list. @throws Invalid when it is none; NotFound */
+export async function recordModel(tracking: Tracking, runId: string, modelJson: string): Promise<void> {
+  const model = parse(modelJson);
+  if (!isJsonObject(model) || !('artifact_path' in model) || !('flavors' in model)) {
+    throw new StatusError('Invalid', 'Malformed model info: use a JSON object with artifact_path and flavors.');
+  }
+  const owned = await readOwned(tracking, 'tracking_tags', { kind: 'run', owners: [runId] });
+  const before = parse(owned.get(runId)?.find(({ key }) => key === TAG)?.value ?? '[]');
+  const value = JSON.stringify([...(Array.isArray(before) ? before : []), model]);
+  await logBatch(tracking, runId, { metrics: [], params: [], tags: [{ key: TAG, value }] });
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new StatusError('Invalid', `Malformed model info: it is not JSON (${String(error)}).`, { cause: error });
+  }
+}
