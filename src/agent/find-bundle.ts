@@ -8,6 +8,8 @@ export interface Bundle {
   readonly env?: Readonly<Record<string, string>>;
   /** Folders put before PATH. */
   readonly pathPrepend?: readonly string[];
+  /** Host folders its program lives in: seen at their own path, read-only, wherever they are. */
+  readonly folders?: readonly string[];
 }
 
 /** Bundles by image name, with or without tag. */

@@ -9,6 +9,7 @@ import { hostNameOf } from './hosts-file.ts';
 import { RETRY_MAX_MS } from './limits.ts';
 import type { AgentContext } from './options.ts';
 import { listEnvReferences, planEnv } from './plan-env.ts';
+import type { Mount } from './plan-mounts.ts';
 import type { Waiting } from './plan-pod.ts';
 import type { PodFolder } from './pod-folder.ts';
 import type { PodVolumes } from './pod-volumes.ts';
@@ -42,7 +43,7 @@ export async function planStart(start: StartContext, container: Container): Prom
     return {
       command: words.map((word) => expandVariables(word, env)),
       env,
-      mounts: [hosts, ...start.volumes.listMounts(start.pod, container)],
+      mounts: [hosts, ...planProgram(bundle), ...start.volumes.listMounts(start.pod, container)],
       hostName: hostNameOf(start.pod),
       podIp: start.facts.podIp,
     };
@@ -50,6 +51,10 @@ export async function planStart(start: StartContext, container: Container): Prom
     const { message } = toStatusError(error);
     return { reason: 'CreateContainerConfigError', message, retryAtMs: options.clock.nowMs() + RETRY_MAX_MS / 5 };
   }
+}
+
+function planProgram({ folders = [] }: Bundle): readonly Mount[] {
+  return folders.map((folder) => ({ target: folder, source: folder, type: 'folder', readOnly: true }));
 }
 
 async function gatherEnv(start: StartContext, container: Container, bundle: Bundle): Promise<Map<string, string>> {

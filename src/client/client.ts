@@ -42,6 +42,7 @@ export function createClient(options: ClientOptions): ApiClient {
     },
     watch: (ref, watch, signal) => watchOnce(sender, { ref, watch, signal }),
     request: (method, path, body, signal) => sender.json(method, path, body, signal),
+    table: (path) => sender.json('GET', path, undefined, undefined, TABLE),
     stream: (path, signal) => readText(sender, path, signal),
     close: async () => {
       await Promise.all([requests.destroy(), streams.destroy()]);
@@ -51,6 +52,25 @@ export function createClient(options: ClientOptions): ApiClient {
 
 function pathOf(ref: ResourceRef, { metadata }: KubeObject, subresource?: string): string {
   return resourcePath(ref, { name: metadata.name, namespace: metadata.namespace, subresource });
+}
+
+const TABLE = 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json';
+
+interface ExchangeRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly body: unknown;
+  readonly contentType: string;
+  readonly signal: AbortSignal | undefined;
+  readonly accept?: string | undefined;
+}
+
+interface SendRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly signal: AbortSignal | undefined;
+  readonly headers?: object;
+  readonly body?: string;
 }
 
 class Sender {
@@ -64,13 +84,13 @@ class Sender {
     this.#streams = streams;
   }
 
-  // oxlint-disable-next-line max-params -- the four parts of an HTTP request
-  async json<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
-    return this.#exchange({ method, path, body, contentType: 'application/json', signal });
+  // oxlint-disable-next-line max-params -- the parts of an HTTP request
+  async json<T>(method: string, path: string, body?: unknown, signal?: AbortSignal, accept?: string): Promise<T> {
+    return this.#exchange({ method, path, body, contentType: 'application/json', signal, accept });
   }
 
-  patch<T>(ref: ResourceRef, { name, namespace, type, body, subresource, fieldManager, force }: PatchRequest): Promise<T> {
-    const query = toQuery({ fieldManager: fieldManager ?? (type === 'apply' ? this.#options.userAgent : undefined), force });
+  patch<T>(ref: ResourceRef, { name, namespace, type, body, subresource, fieldManager, force, strict }: PatchRequest): Promise<T> {
+    const query = toQuery({ fieldManager: fieldManager ?? (type === 'apply' ? this.#options.userAgent : undefined), force, fieldValidation: strict ? 'Strict' : undefined });
     const path = resourcePath(ref, { name, namespace, subresource }) + query;
     return this.#exchange({ method: 'PATCH', path, body, contentType: PATCH_TYPES[type], signal: undefined });
   }
@@ -82,9 +102,10 @@ class Sender {
     return answer;
   }
 
-  async #exchange<T>(request: { method: string; path: string; body: unknown; contentType: string; signal: AbortSignal | undefined }): Promise<T> {
-    const { method, path, body, contentType, signal } = request;
-    const text = body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': contentType } };
+  async #exchange<T>(request: ExchangeRequest): Promise<T> {
+    const { method, path, body, contentType, signal, accept } = request;
+    const wish = accept === undefined ? {} : { accept };
+    const text = body === undefined ? { headers: wish } : { body: JSON.stringify(body), headers: { 'content-type': contentType, ...wish } };
     const answer = await this.#send(this.#requests, { method, path, signal, ...text });
     const received = await answer.body.text();
     if (answer.statusCode >= 400) throw toError(received, answer.statusCode);
@@ -92,7 +113,7 @@ class Sender {
   }
 
   async #send(
-    agent: Agent, { method, path, signal, headers, body }: { method: string; path: string; signal: AbortSignal | undefined; headers?: object; body?: string },
+    agent: Agent, { method, path, signal, headers, body }: SendRequest,
   ): Promise<Dispatcher.ResponseData> {
     const { url, token, userAgent } = this.#options;
     const authorization = `Bearer ${typeof token === 'string' ? token : token()}`;

@@ -22,6 +22,8 @@ export interface PatchRequest {
   readonly fieldManager?: string;
   /** Takes over fields of other managers; apply only. */
   readonly force?: boolean;
+  /** Refuses fields that the schema does not know, instead of dropping them. */
+  readonly strict?: boolean;
 }
 
 export interface DeleteOptions {
@@ -57,6 +59,8 @@ export interface ApiClient {
   ): AsyncIterable<WatchEvent<T>>;
   /** Any other request; the answer parsed from JSON. */
   request<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T>;
+  /** The answer to a GET as a server-side Table, for people to read. */
+  table<T>(path: string): Promise<T>;
   /** Any other request whose answer is text that comes bit by bit (logs). */
   stream(path: string, signal: AbortSignal): AsyncIterable<string>;
   /** Releases the connections. */

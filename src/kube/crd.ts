@@ -75,6 +75,7 @@ function restructure(value: unknown): unknown {
     if ((name === 'maximum' && item === SAFE_MAX) || (name === 'minimum' && item === -SAFE_MAX)) continue;
     if (name === 'additionalProperties' && item === false) continue;
     if (name === 'propertyNames') continue;
+    if (name === 'anyOf' && kept['x-kubernetes-int-or-string'] === true) continue;
     if (name === 'pattern' && kept['format'] === 'date-time') continue;
     schema[name] = restructureField(name, item);
   }

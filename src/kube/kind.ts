@@ -93,6 +93,6 @@ export function defineKind<S extends z.ZodType, T extends z.ZodType>(declared: K
 /** A kind with the function that reconciles it; kinds without one are only read by others. */
 export interface Controller {
   readonly kind: Kind;
-  // biome-ignore lint: the list holds reconcilers of unlike specs; each is called with objects of its own kind only
-  readonly reconcile?: Reconcile<never, unknown>;
+  /** Only ever called with objects of `kind`; `never` lets one list hold reconcilers of unlike specs. */
+  readonly reconcile?: (object: ObjectOf<never, never>, world: World) => Outcome<unknown>;
 }

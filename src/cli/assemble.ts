@@ -1,0 +1,117 @@
+/** Wires all rooms into one process: the embedded cluster and everything that runs on it. Starts and stops; decides nothing. */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { availableParallelism, hostname, totalmem, userInfo } from 'node:os';
+import type { Logger } from 'pino';
+import { startAgent } from '../agent/agent.ts';
+import { type Credentials, ensureCredentials } from '../apiserver/credentials.ts';
+import { startApiServer } from '../apiserver/server.ts';
+import { openSqliteJournal } from '../apiserver/sqlite-journal.ts';
+import { type Clock, hostClock } from '../base/clock.ts';
+import { openBlobStore } from '../blobs/open-blob-store.ts';
+import { createClient } from '../client/client.ts';
+import type { ApiClient } from '../client/types.ts';
+import { startControllers } from '../control/controllers.ts';
+import { startGateway } from '../gateway/server.ts';
+import { KINDS } from '../kinds/list.ts';
+import { startScheduler } from '../scheduler/scheduler.ts';
+import { openDatabase } from '../sql/open-database.ts';
+import type { TrackingSchema } from '../tracking/schema.ts';
+import { startTracking } from '../tracking/server.ts';
+import { askTokenReview } from './ask-token.ts';
+import { type Config, pathsOf } from './config.ts';
+import { installKinds } from './install.ts';
+import { explainListenError } from './listen-error.ts';
+import { nodeEnv, nodeImages } from './node-options.ts';
+import type { Endpoints } from './run-state.ts';
+
+export interface Platform {
+  readonly endpoints: Endpoints;
+  readonly credentials: Credentials;
+  /** Ends every room, the youngest first; pods' processes with them. */
+  close(): Promise<void>;
+}
+
+export interface AssembleOptions {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly env: NodeJS.ProcessEnv;
+  readonly say: (line: string) => void;
+}
+
+type Closing = () => Promise<void>;
+
+/** Starts everything; when one part fails, what had started is closed again. */
+export async function assemble(options: AssembleOptions): Promise<Platform> {
+  const closings: Closing[] = [];
+  const close = async () => {
+    for (const closing of closings.splice(0).reverse()) await closing();
+  };
+  try {
+    return { ...(await startAll(options, closings)), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+const HOST = '127.0.0.1';
+
+async function startAll({ config, log, env }: AssembleOptions, closings: Closing[]): Promise<Omit<Platform, 'close'>> {
+  const clock = hostClock(globalThis);
+  const paths = pathsOf(config.home);
+  const report = (room: string) => (error: unknown) => log.warn({ room, err: error }, 'trouble');
+  const nodeToken = randomBytes(32).toString('hex');
+  await mkdir(paths.cache, { recursive: true });
+  const credentials = await ensureCredentials(paths.pki);
+  const api = await startApiServer({
+    host: HOST, port: config.kubernetesPort, journal: openSqliteJournal(paths.cluster), credentials, nodeToken, clock, random: Math.random,
+    report: report('apiserver'),
+  }).catch(explainListenError('the Kubernetes API', config.kubernetesPort, '--kubernetes-port'));
+  closings.push(() => api.close());
+  const client = connect(api.url, credentials, 'athanor');
+  closings.push(() => client.close());
+  const [tracking] = await Promise.all([startRows({ config, client, clock, report: report('tracking') }, closings), installKinds(client)]);
+  const settings = { trackingUrl: tracking.url, blobsUrl: config.blobsUrl, nodeCachePath: paths.cache };
+  const controllers = startControllers({
+    client, controllers: KINDS, clock, settings, report: (what, error) => log.warn({ room: 'control', what, err: error }, 'trouble'),
+  });
+  closings.push(() => controllers.close());
+  const scheduler = startScheduler({ client, clock, schedulerNames: ['athanor', 'default-scheduler'], report: report('scheduler') });
+  closings.push(() => scheduler.close());
+  const gateway = await startGateway({ client, clock, host: HOST, port: config.gatewayPort, authenticate: askTokenReview(client), report: report('gateway') })
+    .catch(explainListenError('the gateway', config.gatewayPort, '--gateway-port'));
+  closings.push(() => gateway.close());
+  const agent = await startAgent({
+    client, clock, log: log.child({ room: 'agent' }), nodeName: config.nodeName, root: paths.node, authToken: nodeToken,
+    images: nodeImages(config), hiddenPaths: [paths.pki], env: nodeEnv(env, api.url),
+    capacity: { cpuMillis: availableParallelism() * 1000, memoryBytes: totalmem(), extended: config.devices },
+    labels: { 'athanor.dev/host': hostname().toLowerCase() },
+  });
+  closings.push(() => agent.close());
+  await Promise.all([controllers.synced, scheduler.synced, gateway.synced]);
+  return { credentials, endpoints: { kubernetes: api.url, tracking: tracking.url, gateway: gateway.url } };
+}
+
+function connect(url: string, { caPem, ownerToken }: Credentials, userAgent: string): ApiClient {
+  return createClient({ url, token: ownerToken, caPem, userAgent });
+}
+
+interface RowsOptions {
+  readonly config: Config;
+  readonly client: ApiClient;
+  readonly clock: Clock;
+  readonly report: (error: unknown) => void;
+}
+
+async function startRows({ config, client, clock, report }: RowsOptions, closings: Closing[]): Promise<{ readonly url: string }> {
+  const database = openDatabase<TrackingSchema>(config.databaseUrl === undefined ? { path: pathsOf(config.home).rows } : { url: config.databaseUrl });
+  closings.push(() => database.close());
+  const blobs = await openBlobStore(config.blobsUrl);
+  const tracking = await startTracking({
+    host: HOST, port: config.trackingPort, database, blobs, clock, newId: () => randomUUID().replaceAll('-', ''), owner: userInfo().username,
+    authenticate: askTokenReview(client), onSurprise: report,
+  }).catch(explainListenError('tracking', config.trackingPort, '--tracking-port'));
+  closings.push(() => tracking.close());
+  return tracking;
+}

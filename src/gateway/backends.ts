@@ -1,0 +1,114 @@
+/** The pods that answer for each service now, how busy they are, and who waits for the first of them. */
+import type { Clock } from '../base/clock.ts';
+import type { Informer } from '../client/types.ts';
+import { type InferenceServiceSpec, type InferenceServiceStatus, SERVER_CONTAINER, SERVICE_LABEL } from '../kinds/inference-service/kind.ts';
+import type { ObjectOf } from '../kube/object.ts';
+import { isPodReady, type Pod } from '../kube/pod.ts';
+import { StatusError } from '../kube/status-error.ts';
+
+type InferenceService = ObjectOf<InferenceServiceSpec, InferenceServiceStatus>;
+
+/** One pod that answers. Requests under way are counted, so that the idlest is chosen. */
+export interface Backend {
+  readonly origin: string;
+  readonly pod: string;
+  inFlight: number;
+}
+
+export interface BackendsOptions {
+  readonly pods: Informer<Pod>;
+  readonly services: Informer<InferenceService>;
+  readonly clock: Clock;
+}
+
+/** Requests that wait for the first pod of one service. */
+const WAITING_MAX = 1_000;
+/** How long they wait. */
+export const WAIT_MAX_MS = 60_000;
+
+export class Backends {
+  readonly #options: BackendsOptions;
+  readonly #byService = new Map<string, Map<string, Backend>>();
+  readonly #waiting = new Map<string, Set<() => void>>();
+  readonly #unsubscribe: () => void;
+
+  constructor(options: BackendsOptions) {
+    this.#options = options;
+    for (const pod of options.pods.list()) this.#onPod(pod, false);
+    this.#unsubscribe = options.pods.onChange(({ type, object }) => this.#onPod(object, type === 'deleted'));
+  }
+
+  /** The idlest pod that answers; waits for the first one of a service that has none yet. @throws NotFound, ServiceUnavailable, TooManyRequests. */
+  async choose(service: string, signal: AbortSignal, except: ReadonlySet<Backend> = new Set()): Promise<Backend> {
+    for (const endMs = this.#options.clock.nowMs() + WAIT_MAX_MS; ; ) {
+      const idlest = this.#findIdlest(service, except);
+      if (idlest !== undefined) return idlest;
+      this.#checkExpected(service);
+      const leftMs = endMs - this.#options.clock.nowMs();
+      if (leftMs <= 0 || signal.aborted) throw new StatusError('ServiceUnavailable', `cannot reach service ${service}: no copy became ready within ${WAIT_MAX_MS / 1000} s`);
+      await this.#waitForChange(service, { leftMs, signal });
+    }
+  }
+
+  /** How many pods answer for each service. */
+  counts(): ReadonlyMap<string, number> {
+    return new Map([...this.#byService].map(([service, backends]) => [service, backends.size]));
+  }
+
+  close(): void {
+    this.#unsubscribe();
+  }
+
+  #findIdlest(service: string, except: ReadonlySet<Backend>): Backend | undefined {
+    let idlest: Backend | undefined;
+    for (const backend of this.#byService.get(service)?.values() ?? []) {
+      if (!except.has(backend) && (idlest === undefined || backend.inFlight < idlest.inFlight)) idlest = backend;
+    }
+    return idlest;
+  }
+
+  #checkExpected(service: string): void {
+    const found = this.#options.services.get(service);
+    if (found === undefined) throw new StatusError('NotFound', `cannot find service ${service}: there is no InferenceService of that name`);
+    if (found.spec.replicas === 0) throw new StatusError('ServiceUnavailable', `cannot reach service ${service}: it has no copies (spec.replicas is 0)`);
+    const ready = found.status?.conditions?.find(({ type }) => type === 'Ready');
+    if (found.status?.phase === 'Failed') throw new StatusError('ServiceUnavailable', `cannot reach service ${service}: ${ready?.message ?? 'it failed'}`);
+  }
+
+  async #waitForChange(service: string, { leftMs, signal }: { leftMs: number; signal: AbortSignal }): Promise<void> {
+    const waiting = this.#waiting.get(service) ?? new Set();
+    this.#waiting.set(service, waiting);
+    if (waiting.size >= WAITING_MAX) throw new StatusError('TooManyRequests', `cannot reach service ${service}: ${WAITING_MAX} requests wait for its first copy`);
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        cancel();
+        waiting.delete(done);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const cancel = this.#options.clock.after(Math.min(leftMs, RECHECK_MS), done);
+      signal.addEventListener('abort', done, { once: true });
+      waiting.add(done);
+    });
+  }
+
+  #onPod(pod: Pod, isGone: boolean): void {
+    const name = pod.metadata.labels?.[SERVICE_LABEL];
+    if (name === undefined) return;
+    const service = `${pod.metadata.namespace}/${name}`;
+    const backends = this.#byService.get(service) ?? new Map<string, Backend>();
+    this.#byService.set(service, backends);
+    const uid = pod.metadata.uid ?? '';
+    if (isGone || !isPodReady(pod)) backends.delete(uid);
+    else if (!backends.has(uid)) backends.set(uid, { origin: originOf(pod), pod: pod.metadata.name, inFlight: 0 });
+    for (const wake of [...(this.#waiting.get(service) ?? [])]) wake();
+  }
+}
+
+/** A service that fails meanwhile is noticed after this long. */
+const RECHECK_MS = 1_000;
+
+function originOf({ status, spec }: Pod): string {
+  const container = spec.containers.find(({ name }) => name === SERVER_CONTAINER) ?? spec.containers[0];
+  return `http://${status?.podIP}:${container?.ports?.[0]?.containerPort ?? 8080}`;
+}

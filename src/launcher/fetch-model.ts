@@ -1,0 +1,98 @@
+/** Brings a model's files into a folder: from the registry by name, or from the blob store by digest. */
+import { createWriteStream } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { dirname, join, posix } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { openBlobStore } from '../blobs/open-blob-store.ts';
+import { StatusError } from '../kube/status-error.ts';
+import { fetchTree } from './fetch-tree.ts';
+
+export interface FetchModelOptions {
+  /** `models:/name/version`, `models:/name@alias` or `blobs:/sha256:digest`. */
+  readonly uri: string;
+  readonly target: string;
+  readonly trackingUrl: string;
+  readonly blobsUrl: string;
+  /** Bearer token for the tracking server. */
+  readonly token?: string | undefined;
+  readonly say: (line: string) => void;
+}
+
+const FILES_MAX = 10_000;
+
+/** @throws NotFound when there is no such model, version or alias. */
+export async function fetchModel(options: FetchModelOptions): Promise<void> {
+  const { uri, target, blobsUrl } = options;
+  const blob = /^blobs:\/((?:sha256:)?[0-9a-f]{64})$/.exec(uri)?.[1];
+  if (blob !== undefined) {
+    const digest = blob.startsWith('sha256:') ? blob : `sha256:${blob}`;
+    return fetchTree(await openBlobStore(blobsUrl), { digest, target });
+  }
+  const source = await resolveModel(options);
+  const path = /^mlflow-artifacts:(?:\/\/[^/]*)?\/(.+)$/.exec(source)?.[1];
+  if (path === undefined) throw new StatusError('Invalid', `cannot fetch ${uri}: its files are at ${source}, which is not in this platform's artifact store`);
+  const files = await listFiles(options, path, '');
+  if (files.length === 0) throw new StatusError('NotFound', `cannot fetch ${uri}: there is no file at ${source}`);
+  for (const file of files) {
+    options.say(`fetching ${file}`);
+    await fetchFile(options, posix.join(path, file), join(target, file));
+  }
+}
+
+async function resolveModel(options: FetchModelOptions): Promise<string> {
+  const { uri } = options;
+  const match = /^models:\/([^/@]+)(?:\/(\d+)|@(.+))$/.exec(uri);
+  if (match === null) throw new StatusError('Invalid', `cannot fetch ${uri}: want models:/name/version, models:/name@alias or blobs:/sha256:digest`);
+  const [, name = '', number, alias = ''] = match;
+  const version = number ?? (await resolveAlias(options, name, alias));
+  const query = new URLSearchParams({ name, version });
+  const { artifact_uri: source } = await ask<{ artifact_uri: string }>(options, `/api/2.0/mlflow/model-versions/get-download-uri?${query}`);
+  return source;
+}
+
+async function resolveAlias(options: FetchModelOptions, name: string, alias: string): Promise<string> {
+  const query = new URLSearchParams({ name, alias });
+  const answer = await ask<{ model_version: { version: string } }>(options, `/api/2.0/mlflow/registered-models/alias?${query}`);
+  return answer.model_version.version;
+}
+
+interface Listing {
+  readonly files?: readonly { readonly path: string; readonly is_dir?: boolean }[];
+}
+
+async function listFiles(options: FetchModelOptions, root: string, below: string): Promise<readonly string[]> {
+  const query = new URLSearchParams({ path: posix.join(root, below) });
+  const { files = [] } = await ask<Listing>(options, `/api/2.0/mlflow-artifacts/artifacts?${query}`);
+  const found: string[] = [];
+  for (const { path, is_dir: isFolder } of files) {
+    const relative = posix.join(below, posix.basename(path));
+    if (isFolder === true) found.push(...(await listFiles(options, root, relative)));
+    else found.push(relative);
+    if (found.length > FILES_MAX) throw new StatusError('Invalid', `cannot fetch ${options.uri}: it has more than ${FILES_MAX} files`);
+  }
+  return found;
+}
+
+async function fetchFile(options: FetchModelOptions, path: string, target: string): Promise<void> {
+  const encoded = path.split('/').map(encodeURIComponent).join('/');
+  const response = await send(options, `/api/2.0/mlflow-artifacts/artifacts/${encoded}`);
+  await mkdir(dirname(target), { recursive: true });
+  if (response.body === null) throw new StatusError('ServiceUnavailable', `cannot fetch ${path}: the answer has no body`);
+  await pipeline(Readable.fromWeb(response.body), createWriteStream(target));
+}
+
+async function ask<T>(options: FetchModelOptions, path: string): Promise<T> {
+  return (await send(options, path)).json() as Promise<T>; // why: MLflow's REST API gives these fields
+}
+
+async function send({ trackingUrl, token, uri }: FetchModelOptions, path: string): Promise<Response> {
+  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const response = await fetch(trackingUrl + path, { headers }).catch((cause: unknown) => {
+    throw new StatusError('ServiceUnavailable', `cannot fetch ${uri}: the tracking server at ${trackingUrl} does not answer`, { cause });
+  });
+  if (response.ok) return response;
+  const body = (await response.json().catch(() => ({}))) as { message?: string }; // why: an error may come without JSON
+  const reason = response.status === 404 ? 'NotFound' : 'Invalid';
+  throw new StatusError(reason, `cannot fetch ${uri}: ${body.message ?? `the tracking server answered ${response.status}`}`);
+}

@@ -1,0 +1,77 @@
+/** Serves the JSON API under every prefix that MLflow's clients and pages use. Knows no endpoint by name but its own few. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { StatusError } from '../kube/status-error.ts';
+import { callerOf } from './door.ts';
+import { experimentRoutes } from './experiment-routes.ts';
+import { BATCH_BODY_BYTES_MAX } from './limits.ts';
+import { loggedModelRoutes } from './logged-model-routes.ts';
+import { registryRoutes } from './registry-routes.ts';
+import type { Route } from './route.ts';
+import { runRoutes } from './run-routes.ts';
+import type { Tracking } from './tracking.ts';
+
+/** The version of MLflow whose API this is. */
+export const MLFLOW_VERSION = '3.17.2';
+
+/** Where MLflow's clients (`api`) and pages (`ajax-api`) look for it. */
+export const PREFIXES = ['/api/2.0', '/api/3.0', '/ajax-api/2.0', '/ajax-api/3.0'] as const;
+
+/** Small: single writes and batches; others may carry data sets and models. */
+const SMALL_BODIES: ReadonlySet<string> = new Set([
+  '/runs/log-batch',
+  '/runs/log-metric',
+  '/runs/log-parameter',
+  '/runs/set-tag',
+]);
+
+const SERVER_INFO = {
+  store_type: 'SqlStore',
+  workspaces_enabled: false,
+  trace_archival_enabled: false,
+  multipart_uploads_enabled: false,
+  multipart_downloads_enabled: false,
+};
+
+/** Adds every endpoint. */
+export function addApi(server: FastifyInstance, tracking: Tracking): void {
+  acceptLooseJson(server);
+  server.get('/health', async (_request, reply) => reply.type('text/plain').send('OK'));
+  server.get('/version', async (_request, reply) => reply.type('text/plain').send(MLFLOW_VERSION));
+  const routes = [...experimentRoutes, ...runRoutes, ...loggedModelRoutes, ...registryRoutes];
+  for (const prefix of PREFIXES) {
+    if (prefix.endsWith('3.0')) server.get(`${prefix}/mlflow/server-info`, async () => SERVER_INFO);
+    for (const route of routes) addRoute(server, `${prefix}/mlflow`, { route, tracking });
+  }
+}
+
+/** A body of JSON, whatever its Content-Type says; an empty one is an empty object, as a GET's and a DELETE's often are. */
+function acceptLooseJson(server: FastifyInstance): void {
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser('*', { parseAs: 'string' }, async (_request: FastifyRequest, body: string) => {
+    if (body.trim() === '') return {};
+    try {
+      return JSON.parse(body) as unknown; // why: every route checks its shape
+    } catch (error) {
+      const message = `cannot read the request: its body is not JSON (${String(error)})`;
+      throw new StatusError('BadRequest', message, { cause: error });
+    }
+  });
+}
+
+function addRoute(
+  server: FastifyInstance,
+  prefix: string,
+  { route, tracking }: { route: Route; tracking: Tracking },
+): void {
+  server.route({
+    method: route.method,
+    url: `${prefix}${route.path}`,
+    ...(SMALL_BODIES.has(route.path) && { bodyLimit: BATCH_BODY_BYTES_MAX }),
+    handler: async (request) => route.answer({ tracking, caller: callerOf(request), request: mergeRequest(request) }),
+  });
+}
+
+function mergeRequest({ query, body, params }: FastifyRequest): object {
+  const parts = [query, body, params].filter((part) => typeof part === 'object' && part !== null);
+  return Object.assign({}, ...parts);
+}

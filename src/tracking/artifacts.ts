@@ -1,0 +1,90 @@
+/** Files of runs and models, by path, in the blob store. Knows folders, which the store does not; opens no socket. */
+import { checkKey } from '../blobs/blob-key.ts';
+import type { BlobStat, BlobStore, ByteSource, OpenBlob } from '../blobs/blob-store.ts';
+import { StatusError } from '../kube/status-error.ts';
+
+/** One entry of a listing; `path` is relative to what was asked for at the root. */
+export interface FileEntry {
+  readonly path: string;
+  readonly is_dir: boolean;
+  readonly file_size?: number;
+}
+
+const ROOT = 'tracking/artifacts/';
+const SCHEME = 'mlflow-artifacts:/';
+const PAGE_KEYS = 1_000;
+/** A listing of more entries than this belongs into folders. */
+const ENTRIES_MAX = 10_000;
+/** Sorts behind every key that begins with the same folder. */
+const LAST = '\u{10ffff}';
+
+/** Keeps a file; the old one of that path is replaced at once. @throws Invalid for a path that leaves its place */
+export async function putArtifact(blobs: BlobStore, path: string, source: ByteSource): Promise<void> {
+  await blobs.put(keyOf(path), source);
+}
+
+/** @throws NotFound, Invalid */
+export async function openArtifact(blobs: BlobStore, path: string): Promise<OpenBlob> {
+  return blobs.open(keyOf(path)).catch((error: unknown) => {
+    if (!(error instanceof StatusError) || error.reason !== 'NotFound') throw error;
+    throw new StatusError('NotFound', `No such artifact: '${path}'`, { cause: error });
+  });
+}
+
+/** Forgets the file, or all files below the folder. @throws Invalid */
+export async function deleteArtifacts(blobs: BlobStore, path: string): Promise<void> {
+  await blobs.delete(keyOf(path));
+  for (;;) {
+    const page = await blobs.list(`${keyOf(path)}/`, { limit: PAGE_KEYS });
+    for (const { key } of page) await blobs.delete(key);
+    if (page.length < PAGE_KEYS) return;
+  }
+}
+
+/**
+ * Files and folders right below `folder` (of `root`, when given), in order of path; of a file, nothing.
+ * Costs one read of the store per thousand files and per folder.
+ */
+export async function listArtifacts(blobs: BlobStore, folder: string, root = ''): Promise<readonly FileEntry[]> {
+  const full = [root, folder].filter(Boolean).join('/');
+  const prefix = full === '' ? ROOT : `${keyOf(full)}/`;
+  const entries: FileEntry[] = [];
+  for (let after: string | undefined = ''; after !== undefined; ) {
+    const page: readonly BlobStat[] = await blobs.list(prefix, { limit: PAGE_KEYS, after });
+    after = collect(page, { prefix, folder, entries });
+    if (entries.length > ENTRIES_MAX) {
+      throw new StatusError('Invalid', `cannot list ${full}: it has more than ${ENTRIES_MAX} entries, use folders`);
+    }
+  }
+  return entries;
+}
+
+/** The path behind an `mlflow-artifacts:` URI; undefined for files kept elsewhere. */
+export function findArtifactPath(uri: string): string | undefined {
+  return uri.startsWith(SCHEME) ? uri.slice(SCHEME.length).replace(/^\/+/, '') : undefined;
+}
+
+interface Collected {
+  readonly prefix: string;
+  readonly folder: string;
+  readonly entries: FileEntry[];
+}
+
+/** Adds a page's entries; returns where to go on, which skips the rest of a folder at once. */
+function collect(page: readonly BlobStat[], { prefix, folder, entries }: Collected): string | undefined {
+  for (const { key, sizeBytes } of page) {
+    const [name = '', ...below] = key.slice(prefix.length).split('/');
+    const path = folder === '' ? name : `${folder}/${name}`;
+    if (below.length === 0) entries.push({ path, is_dir: false, file_size: sizeBytes });
+    if (below.length === 0) continue;
+    entries.push({ path, is_dir: true });
+    return `${prefix}${name}/${LAST}`;
+  }
+  return page.length < PAGE_KEYS ? undefined : page.at(-1)?.key;
+}
+
+function keyOf(path: string): string {
+  const key = `${ROOT}${path}`;
+  checkKey(key);
+  return key;
+}

@@ -1,0 +1,21 @@
+/** How large things may be: MLflow's own limits (mlflow/utils/validation.py of 3.17), which its client assumes. */
+
+export const KEY_LENGTH_MAX = 250;
+export const PARAM_VALUE_LENGTH_MAX = 6_000;
+export const RUN_TAG_VALUE_LENGTH_MAX = 8_000;
+export const EXPERIMENT_TAG_VALUE_LENGTH_MAX = 20_000;
+export const MODEL_TAG_VALUE_LENGTH_MAX = 100_000;
+export const EXPERIMENT_NAME_LENGTH_MAX = 500;
+export const ALIAS_LENGTH_MAX = 255;
+export const METRICS_PER_BATCH_MAX = 1_000;
+export const PARAMS_PER_BATCH_MAX = 100;
+export const TAGS_PER_BATCH_MAX = 100;
+export const ITEMS_PER_BATCH_MAX = 1_000;
+export const DATASETS_PER_BATCH_MAX = 1_000;
+export const BATCH_BODY_BYTES_MAX = 1_000_000;
+/** Other bodies: a data set's profile alone may have 16 MB. */
+export const BODY_BYTES_MAX = 32 * 1024 * 1024;
+export const SEARCH_RESULTS_MAX = 50_000;
+export const SEARCH_RESULTS_DEFAULT = 1_000;
+export const MODEL_RESULTS_DEFAULT = 100;
+export const HISTORY_PAGE_MAX = 25_000;

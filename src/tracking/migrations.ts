@@ -1,0 +1,145 @@
+/** How tracking's tables came to be, step by step. A step that has shipped is never changed. */
+import { type CreateTableBuilder, type Kysely, sql } from 'kysely';
+import type { Migration, MigrationPlan } from '../sql/migrate.ts';
+
+type Column = 'text' | 'text?' | 'bigint' | 'bigint?' | 'double precision' | 'integer';
+
+/** One table: columns by name, the key's columns, and indexes as lists of columns. */
+interface Table {
+  readonly columns: Readonly<Record<string, Column>>;
+  readonly key: readonly string[];
+  readonly indexes?: readonly (readonly string[])[];
+  readonly unique?: readonly string[];
+}
+
+const metricColumns = {
+  run_id: 'text',
+  key: 'text',
+  timestamp: 'bigint',
+  step: 'bigint',
+  value: 'double precision',
+  is_nan: 'integer',
+} as const;
+const ownedColumns = { kind: 'text', owner: 'text', key: 'text', value: 'text' } as const;
+const times = { creation_time: 'bigint', last_update_time: 'bigint' } as const;
+
+const FIRST_TABLES: Readonly<Record<string, Table>> = {
+  tracking_counters: { columns: { name: 'text', value: 'bigint' }, key: ['name'] },
+  tracking_experiments: {
+    columns: { experiment_id: 'text', name: 'text', artifact_location: 'text', lifecycle_stage: 'text', ...times },
+    key: ['experiment_id'],
+    unique: ['name'],
+  },
+  tracking_runs: {
+    columns: {
+      run_id: 'text',
+      experiment_id: 'text',
+      run_name: 'text',
+      user_id: 'text',
+      status: 'text',
+      start_time: 'bigint',
+      end_time: 'bigint?',
+      artifact_uri: 'text',
+      lifecycle_stage: 'text',
+    },
+    key: ['run_id'],
+    indexes: [['experiment_id', 'start_time', 'run_id']],
+  },
+  tracking_metrics: { columns: metricColumns, key: ['run_id', 'key', 'timestamp', 'step', 'is_nan', 'value'] },
+  tracking_latest_metrics: { columns: metricColumns, key: ['run_id', 'key'], indexes: [['key', 'value']] },
+  tracking_model_metrics: {
+    columns: { model_id: 'text', ...metricColumns, dataset_name: 'text', dataset_digest: 'text' },
+    key: ['model_id', 'run_id', 'key', 'timestamp', 'step', 'is_nan', 'value', 'dataset_name', 'dataset_digest'],
+  },
+  tracking_tags: { columns: ownedColumns, key: ['kind', 'owner', 'key'] },
+  tracking_params: { columns: ownedColumns, key: ['kind', 'owner', 'key'] },
+  tracking_inputs: {
+    columns: {
+      run_id: 'text',
+      name: 'text',
+      digest: 'text',
+      source_type: 'text',
+      source: 'text',
+      schema: 'text?',
+      profile: 'text?',
+      context: 'text?',
+      tags: 'text',
+    },
+    key: ['run_id', 'name', 'digest'],
+  },
+  tracking_run_models: {
+    columns: { run_id: 'text', direction: 'text', model_id: 'text', step: 'bigint' },
+    key: ['run_id', 'direction', 'model_id'],
+  },
+  tracking_logged_models: {
+    columns: {
+      model_id: 'text',
+      experiment_id: 'text',
+      name: 'text',
+      model_type: 'text',
+      source_run_id: 'text',
+      artifact_uri: 'text',
+      status: 'text',
+      lifecycle_stage: 'text',
+      ...times,
+    },
+    key: ['model_id'],
+    indexes: [['experiment_id', 'creation_time']],
+  },
+  tracking_registered_models: {
+    columns: { model_key: 'text', name: 'text', description: 'text', last_version: 'bigint', ...times },
+    key: ['model_key'],
+    unique: ['name'],
+  },
+  tracking_model_versions: {
+    columns: {
+      model_key: 'text',
+      version: 'bigint',
+      source: 'text',
+      run_id: 'text',
+      run_link: 'text',
+      model_id: 'text',
+      user_id: 'text',
+      stage: 'text',
+      description: 'text',
+      ...times,
+    },
+    key: ['model_key', 'version'],
+    indexes: [['run_id']],
+  },
+  tracking_aliases: { columns: { model_key: 'text', alias: 'text', version: 'bigint' }, key: ['model_key', 'alias'] },
+};
+
+const firstTables: Migration = {
+  name: '1-first-tables',
+  up: async (db) => {
+    for (const [name, table] of Object.entries(FIRST_TABLES)) await createTable(db, name, table);
+  },
+};
+
+/** Every step, oldest first. */
+export const trackingMigrations: MigrationPlan = { component: 'tracking', migrations: [firstTables] };
+
+async function createTable(db: Kysely<unknown>, name: string, table: Table): Promise<void> {
+  let builder: CreateTableBuilder<string, string> = db.schema.createTable(name);
+  for (const [column, type] of Object.entries(table.columns)) {
+    builder = builder.addColumn(column, sql.raw(type.replace('?', '')), (made) =>
+      type.endsWith('?') ? made : made.notNull(),
+    );
+  }
+  await builder.addPrimaryKeyConstraint(`${name}_key`, [...table.key]).execute();
+  if (table.unique) await createIndex(db, name, { columns: table.unique, unique: true });
+  for (const columns of table.indexes ?? []) await createIndex(db, name, { columns, unique: false });
+}
+
+async function createIndex(
+  db: Kysely<unknown>,
+  table: string,
+  { columns, unique }: { columns: readonly string[]; unique: boolean },
+): Promise<void> {
+  const index = db.schema
+    .createIndex(`${table}_${columns.join('_')}`)
+    .on(table)
+    .columns([...columns]);
+  await (unique ? index.unique() : index).execute();
+}

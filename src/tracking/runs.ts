@@ -1,0 +1,149 @@
+/** Runs: one execution each, with parameters, metrics and tags. Knows their life; nothing of HTTP. */
+import { StatusError } from '../kube/status-error.ts';
+import { checkLength } from './check-name.ts';
+import { getActiveExperiment } from './experiments.ts';
+import {
+  ITEMS_PER_BATCH_MAX,
+  METRICS_PER_BATCH_MAX,
+  PARAM_VALUE_LENGTH_MAX,
+  PARAMS_PER_BATCH_MAX,
+  RUN_TAG_VALUE_LENGTH_MAX,
+  TAGS_PER_BATCH_MAX,
+} from './limits.ts';
+import { logMetrics, type MetricPoint } from './metrics.ts';
+import { deleteTag, type KeyValue, setParams, setTags } from './owned-values.ts';
+import { nameRun } from './run-name.ts';
+import type { LifecycleStage, RunRow, RunStatus } from './schema.ts';
+import { inTransaction, type Tracking } from './tracking.ts';
+
+const NAME_TAG = 'mlflow.runName';
+
+export interface NewRun {
+  readonly experimentId: string;
+  readonly userId: string;
+  readonly startTime?: number | undefined;
+  readonly runName?: string | undefined;
+  readonly tags: readonly KeyValue[];
+}
+
+export interface RunChange {
+  readonly status?: RunStatus | undefined;
+  readonly endTime?: number | undefined;
+  readonly runName?: string | undefined;
+}
+
+export interface Batch {
+  readonly metrics: readonly MetricPoint[];
+  readonly params: readonly KeyValue[];
+  readonly tags: readonly KeyValue[];
+}
+
+/** Starts a run. @throws NotFound when there is no such experiment, Invalid when it is deleted. */
+export async function createRun(tracking: Tracking, wanted: NewRun): Promise<RunRow> {
+  const { artifact_location } = await getActiveExperiment(tracking, wanted.experimentId);
+  const runId = tracking.newId();
+  const tagged = wanted.tags.find(({ key }) => key === NAME_TAG)?.value;
+  const name = wanted.runName || tagged || nameRun(runId);
+  const row: RunRow = {
+    run_id: runId,
+    experiment_id: wanted.experimentId,
+    run_name: name,
+    user_id: wanted.userId,
+    status: 'RUNNING',
+    start_time: wanted.startTime ?? tracking.clock.nowMs(),
+    end_time: null,
+    artifact_uri: `${artifact_location.replace(/\/+$/, '')}/${runId}/artifacts`,
+    lifecycle_stage: 'active',
+  };
+  await inTransaction(tracking, async (within) => {
+    await within.db.insertInto('tracking_runs').values(row).execute();
+    await tagRun(within, runId, [...wanted.tags, { key: NAME_TAG, value: name }]);
+  });
+  return row;
+}
+
+/** @throws NotFound */
+export async function getRunRow({ db }: Tracking, runId: string): Promise<RunRow> {
+  const row = await db.selectFrom('tracking_runs').selectAll().where('run_id', '=', runId).executeTakeFirst();
+  if (row) return row;
+  throw new StatusError('NotFound', `Run with id=${runId} not found`);
+}
+
+/** @throws NotFound, Invalid when the run is deleted: it takes nothing new. */
+export async function getActiveRun(tracking: Tracking, runId: string): Promise<RunRow> {
+  const row = await getRunRow(tracking, runId);
+  if (row.lifecycle_stage === 'active') return row;
+  throw new StatusError('Invalid', `The run ${runId} must be in the 'active' state. Current state is deleted.`);
+}
+
+/** Changes what is given. @throws as getActiveRun does */
+export async function updateRun(tracking: Tracking, runId: string, change: RunChange): Promise<RunRow> {
+  return inTransaction(tracking, async (within) => {
+    const row = await getActiveRun(within, runId);
+    const changed: RunRow = {
+      ...row,
+      status: change.status ?? row.status,
+      end_time: change.endTime ?? row.end_time,
+      run_name: change.runName || row.run_name,
+    };
+    const { status, end_time, run_name } = changed;
+    await within.db
+      .updateTable('tracking_runs')
+      .set({ status, end_time, run_name })
+      .where('run_id', '=', runId)
+      .execute();
+    if (change.runName) await tagRun(within, runId, [{ key: NAME_TAG, value: run_name }]);
+    return changed;
+  });
+}
+
+/** Deletes or restores a run; its rows stay. @throws NotFound */
+export async function setRunStage(tracking: Tracking, runId: string, stage: LifecycleStage): Promise<void> {
+  await getRunRow(tracking, runId);
+  await tracking.db.updateTable('tracking_runs').set({ lifecycle_stage: stage }).where('run_id', '=', runId).execute();
+}
+
+/** Keeps all of the batch or nothing. @throws NotFound, Invalid with the first thing that is wrong */
+export async function logBatch(tracking: Tracking, runId: string, batch: Batch): Promise<void> {
+  checkBatch(batch);
+  await inTransaction(tracking, async (within) => {
+    await getActiveRun(within, runId);
+    const params = { params: batch.params, lengthMax: PARAM_VALUE_LENGTH_MAX };
+    await setParams(within, { kind: 'run', owner: runId }, params);
+    await logMetrics(within, runId, batch.metrics);
+    await setRunTags(within, runId, batch.tags);
+  });
+}
+
+/** @throws NotFound, Invalid */
+export async function deleteRunTag(tracking: Tracking, runId: string, key: string): Promise<void> {
+  await getActiveRun(tracking, runId);
+  await deleteTag(tracking, { kind: 'run', owner: runId }, key);
+}
+
+/** The name is a tag to some clients and a field to others: both say the same. */
+async function setRunTags(tracking: Tracking, runId: string, tags: readonly KeyValue[]): Promise<void> {
+  await tagRun(tracking, runId, tags);
+  const name = tags.findLast(({ key }) => key === NAME_TAG)?.value;
+  if (!name) return;
+  checkLength(name, NAME_TAG, RUN_TAG_VALUE_LENGTH_MAX);
+  await tracking.db.updateTable('tracking_runs').set({ run_name: name }).where('run_id', '=', runId).execute();
+}
+
+function tagRun(tracking: Tracking, runId: string, tags: readonly KeyValue[]): Promise<void> {
+  return setTags(tracking, { kind: 'run', owner: runId }, { tags, lengthMax: RUN_TAG_VALUE_LENGTH_MAX });
+}
+
+function checkBatch({ metrics, params, tags }: Batch): void {
+  checkCount('metrics', metrics.length, METRICS_PER_BATCH_MAX);
+  checkCount('params', params.length, PARAMS_PER_BATCH_MAX);
+  checkCount('tags', tags.length, TAGS_PER_BATCH_MAX);
+  checkCount('metrics, params, and tags', metrics.length + params.length + tags.length, ITEMS_PER_BATCH_MAX);
+}
+
+/** @throws Invalid when a request brings more than it may; shared by all batches. */
+export function checkCount(what: string, count: number, countMax: number): void {
+  if (count <= countMax) return;
+  const message = `A batch logging request can contain at most ${countMax} ${what}. Got ${count} ${what}.`;
+  throw new StatusError('Invalid', `${message} Please split up ${what} across multiple requests and try again.`);
+}

@@ -1,0 +1,133 @@
+/** The tables of tracking as kysely sees them. Times are milliseconds since 1970; flags are 0 or 1 in both dialects. */
+
+export type LifecycleStage = 'active' | 'deleted';
+export type RunStatus = 'RUNNING' | 'SCHEDULED' | 'FINISHED' | 'FAILED' | 'KILLED';
+
+/** What tags and parameters belong to. */
+export type OwnerKind = 'experiment' | 'run' | 'logged-model' | 'registered-model' | 'model-version';
+
+export interface ExperimentRow {
+  readonly experiment_id: string;
+  readonly name: string;
+  readonly artifact_location: string;
+  readonly lifecycle_stage: LifecycleStage;
+  readonly creation_time: number;
+  readonly last_update_time: number;
+}
+
+export interface RunRow {
+  readonly run_id: string;
+  readonly experiment_id: string;
+  readonly run_name: string;
+  readonly user_id: string;
+  readonly status: RunStatus;
+  readonly start_time: number;
+  readonly end_time: number | null;
+  readonly artifact_uri: string;
+  readonly lifecycle_stage: LifecycleStage;
+}
+
+/** NaN is kept as `is_nan` 1 and value 0, infinity as the largest number: both dialects sort those alike. */
+export interface MetricRow {
+  readonly run_id: string;
+  readonly key: string;
+  readonly timestamp: number;
+  readonly step: number;
+  readonly value: number;
+  readonly is_nan: number;
+}
+
+export interface ModelMetricRow extends MetricRow {
+  readonly model_id: string;
+  readonly dataset_name: string;
+  readonly dataset_digest: string;
+}
+
+export interface OwnedRow {
+  readonly kind: OwnerKind;
+  readonly owner: string;
+  readonly key: string;
+  readonly value: string;
+}
+
+/** A data set that a run read. `tags` is JSON; `context` is one of them, kept apart for search. */
+export interface InputRow {
+  readonly run_id: string;
+  readonly name: string;
+  readonly digest: string;
+  readonly source_type: string;
+  readonly source: string;
+  readonly schema: string | null;
+  readonly profile: string | null;
+  readonly context: string | null;
+  readonly tags: string;
+}
+
+/** A logged model that a run read or wrote. */
+export interface RunModelRow {
+  readonly run_id: string;
+  readonly direction: 'input' | 'output';
+  readonly model_id: string;
+  readonly step: number;
+}
+
+export interface LoggedModelRow {
+  readonly model_id: string;
+  readonly experiment_id: string;
+  readonly name: string;
+  readonly model_type: string;
+  readonly source_run_id: string;
+  readonly artifact_uri: string;
+  readonly status: string;
+  readonly lifecycle_stage: LifecycleStage;
+  readonly creation_time: number;
+  readonly last_update_time: number;
+}
+
+/** `model_key` stays when the model is renamed. `last_version` never goes back, so that no version number comes twice. */
+export interface RegisteredModelRow {
+  readonly model_key: string;
+  readonly name: string;
+  readonly description: string;
+  readonly last_version: number;
+  readonly creation_time: number;
+  readonly last_update_time: number;
+}
+
+export interface ModelVersionRow {
+  readonly model_key: string;
+  readonly version: number;
+  readonly source: string;
+  readonly run_id: string;
+  readonly run_link: string;
+  readonly model_id: string;
+  readonly user_id: string;
+  readonly stage: string;
+  readonly description: string;
+  readonly creation_time: number;
+  readonly last_update_time: number;
+}
+
+export interface AliasRow {
+  readonly model_key: string;
+  readonly alias: string;
+  readonly version: number;
+}
+
+/** Table names to rows. */
+export interface TrackingSchema {
+  tracking_counters: { readonly name: string; readonly value: number };
+  tracking_experiments: ExperimentRow;
+  tracking_runs: RunRow;
+  tracking_metrics: MetricRow;
+  tracking_latest_metrics: MetricRow;
+  tracking_model_metrics: ModelMetricRow;
+  tracking_tags: OwnedRow;
+  tracking_params: OwnedRow;
+  tracking_inputs: InputRow;
+  tracking_run_models: RunModelRow;
+  tracking_logged_models: LoggedModelRow;
+  tracking_registered_models: RegisteredModelRow;
+  tracking_model_versions: ModelVersionRow;
+  tracking_aliases: AliasRow;
+}

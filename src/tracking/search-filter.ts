@@ -1,0 +1,182 @@
+/** MLflow's filter language: `metrics.acc > 0.9 AND params.model = 'tree'`. Pure; what becomes of a filter is search-sql.ts's. */
+import { StatusError } from '../kube/status-error.ts';
+import { type Token, tokenize } from './search-tokens.ts';
+
+export type Entity = 'attribute' | 'metric' | 'param' | 'tag' | 'dataset';
+export type Operator =
+  | '='
+  | '!='
+  | '<'
+  | '<='
+  | '>'
+  | '>='
+  | 'LIKE'
+  | 'ILIKE'
+  | 'IN'
+  | 'NOT IN'
+  | 'IS NULL'
+  | 'IS NOT NULL';
+
+/** One comparison; a filter is all of them together. */
+export interface Condition {
+  readonly entity: Entity;
+  readonly key: string;
+  readonly operator: Operator;
+  readonly values: readonly (string | number)[];
+}
+
+/** What can be asked of a noun. */
+export interface Searchable {
+  /** Attributes by name, other spellings included. */
+  readonly attributes: Readonly<Record<string, 'text' | 'number'>>;
+  readonly entities: readonly Entity[];
+}
+
+const ENTITIES: Readonly<Record<string, Entity>> = {
+  metric: 'metric',
+  metrics: 'metric',
+  param: 'param',
+  params: 'param',
+  parameter: 'param',
+  parameters: 'param',
+  tag: 'tag',
+  tags: 'tag',
+  attribute: 'attribute',
+  attributes: 'attribute',
+  attr: 'attribute',
+  run: 'attribute',
+  dataset: 'dataset',
+  datasets: 'dataset',
+};
+const NUMBER_OPERATORS: readonly Operator[] = ['=', '!=', '<', '<=', '>', '>='];
+const TEXT_OPERATORS: readonly Operator[] = ['=', '!=', 'LIKE', 'ILIKE', 'IN', 'NOT IN'];
+const NULL_OPERATORS: readonly Operator[] = ['IS NULL', 'IS NOT NULL'];
+const DATASET_KEYS: readonly string[] = ['name', 'digest', 'context'];
+const CONDITIONS_MAX = 100;
+
+/** An identifier: what it is of and its key. */
+export interface Identifier {
+  readonly entity: Entity;
+  readonly key: string;
+}
+
+/** Reads tokens one after the other. */
+export class TokenReader {
+  readonly #tokens: readonly Token[];
+  #next = 0;
+
+  constructor(source: string) {
+    this.#tokens = tokenize(source);
+  }
+
+  get isAtEnd(): boolean {
+    return this.#next >= this.#tokens.length;
+  }
+
+  /** @throws Invalid at the end. */
+  take(): Token {
+    const token = this.#tokens[this.#next++];
+    if (!token) throw new StatusError('Invalid', 'Invalid filter: it ends too early.');
+    return token;
+  }
+
+  /** Takes the next token when it is this keyword or sign. */
+  accept(word: string): boolean {
+    const token = this.#tokens[this.#next];
+    if (token?.type === 'text' || token?.text.toUpperCase() !== word) return false;
+    this.#next++;
+    return true;
+  }
+}
+
+/** @throws Invalid with what was wrong; an empty filter asks for nothing. */
+export function parseFilter(source: string, searchable: Searchable): readonly Condition[] {
+  const reader = new TokenReader(source);
+  const conditions: Condition[] = [];
+  while (!reader.isAtEnd) {
+    conditions.push(parseCondition(reader, searchable));
+    if (conditions.length > CONDITIONS_MAX) fail(`it has more than ${CONDITIONS_MAX} conditions`);
+    if (reader.isAtEnd) break;
+    if (!reader.accept('AND')) fail(`AND was expected, not ${JSON.stringify(reader.take().text)}`);
+    if (reader.isAtEnd) fail('it ends with AND');
+  }
+  return conditions;
+}
+
+/** Reads `metrics.loss`, `params."my key"`, `tags.mlflow.user` or a bare attribute. */
+export function parseIdentifier(reader: TokenReader, { attributes, entities }: Searchable): Identifier {
+  const parts = [takeName(reader)];
+  while (reader.accept('.')) parts.push(takeName(reader));
+  const [first = '', ...rest] = parts;
+  const entity = rest.length > 0 ? ENTITIES[first.toLowerCase()] : 'attribute';
+  const key = rest.length > 0 ? rest.join('.') : first;
+  if (!entity || !entities.includes(entity)) fail(`${JSON.stringify(first)} is none of ${entities.join(', ')}`);
+  if (entity === 'attribute' && !Object.hasOwn(attributes, key)) {
+    fail(`${JSON.stringify(key)} is no attribute, use one of ${Object.keys(attributes).join(', ')}`);
+  }
+  if (entity === 'dataset' && !DATASET_KEYS.includes(key)) {
+    fail(`${JSON.stringify(key)} is nothing of a dataset, use one of ${DATASET_KEYS.join(', ')}`);
+  }
+  return { entity, key };
+}
+
+function takeName(reader: TokenReader): string {
+  const token = reader.take();
+  if (token.type === 'sign' || (token.type === 'text' && token.quote === "'")) {
+    fail(`a name was expected, not ${JSON.stringify(token.text)}`);
+  }
+  return token.text;
+}
+
+function parseCondition(reader: TokenReader, searchable: Searchable): Condition {
+  const { entity, key } = parseIdentifier(reader, searchable);
+  const operator = parseOperator(reader);
+  const isNumber = entity === 'metric' || (entity === 'attribute' && searchable.attributes[key] === 'number');
+  checkOperator({ entity, key }, operator, isNumber);
+  return { entity, key, operator, values: parseValues(reader, operator, isNumber) };
+}
+
+function parseOperator(reader: TokenReader): Operator {
+  if (reader.accept('IS')) {
+    const isNot = reader.accept('NOT');
+    if (!reader.accept('NULL')) fail('NULL was expected behind IS');
+    return isNot ? 'IS NOT NULL' : 'IS NULL';
+  }
+  if (reader.accept('NOT')) {
+    if (!reader.accept('IN')) fail('IN was expected behind NOT');
+    return 'NOT IN';
+  }
+  for (const operator of [...NUMBER_OPERATORS, ...TEXT_OPERATORS]) if (reader.accept(operator)) return operator;
+  return fail(`a comparison was expected, not ${JSON.stringify(reader.take().text)}`);
+}
+
+function checkOperator({ entity, key }: Identifier, operator: Operator, isNumber: boolean): void {
+  const allowed = isNumber ? NUMBER_OPERATORS : TEXT_OPERATORS;
+  if (allowed.includes(operator)) return;
+  if (NULL_OPERATORS.includes(operator) && (entity === 'param' || entity === 'tag')) return;
+  fail(`${entity} ${JSON.stringify(key)} cannot be compared by ${operator}, use one of ${allowed.join(' ')}`);
+}
+
+function parseValues(reader: TokenReader, operator: Operator, isNumber: boolean): (string | number)[] {
+  if (NULL_OPERATORS.includes(operator)) return [];
+  if (operator !== 'IN' && operator !== 'NOT IN') return [parseValue(reader, isNumber)];
+  if (!reader.accept('(')) fail('( was expected behind IN');
+  const values = [parseValue(reader, isNumber)];
+  while (reader.accept(',')) values.push(parseValue(reader, isNumber));
+  if (!reader.accept(')')) fail(') was expected at the end of the list');
+  return values;
+}
+
+function parseValue(reader: TokenReader, isNumber: boolean): string | number {
+  const token = reader.take();
+  if (isNumber) {
+    if (token.type === 'number') return Number(token.text);
+    return fail(`a number was expected, not ${JSON.stringify(token.text)}`);
+  }
+  if (token.type === 'text' && token.quote !== '`') return token.text;
+  return fail(`a quoted text was expected, not ${JSON.stringify(token.text)}`);
+}
+
+function fail(why: string): never {
+  throw new StatusError('Invalid', `Invalid filter: ${why}.`);
+}

@@ -1,0 +1,99 @@
+/** From a filter or an order to SQL, in either dialect. Knows where each noun keeps what can be asked of it. */
+import { type RawBuilder, sql } from 'kysely';
+import type { DialectName } from '../sql/open-database.ts';
+import type { OwnerKind } from './schema.ts';
+import type { Condition, Identifier, Operator, Searchable } from './search-filter.ts';
+import type { Order } from './search-order.ts';
+
+/** A noun that can be searched, and its columns. */
+export interface SearchTarget extends Searchable {
+  /** Attribute to column, `table.column`. */
+  readonly columns: Readonly<Record<string, string>>;
+  /** Column (or expression of columns) that tags and parameters call the owner. */
+  readonly owner: RawBuilder<unknown>;
+  readonly ownerKind: OwnerKind;
+  /** Table of its metrics and the column there that names it. */
+  readonly metrics?: { readonly table: string; readonly column: string };
+}
+
+/** The filter as one condition. */
+export function toWhere(
+  conditions: readonly Condition[],
+  target: SearchTarget,
+  dialect: DialectName,
+): RawBuilder<boolean> {
+  const parts = conditions.map((condition) => toPredicate(condition, target, dialect));
+  return parts.length === 0 ? sql<boolean>`1 = 1` : sql<boolean>`${sql.join(parts, sql` and `)}`;
+}
+
+/** What to sort by; rows without a value come last, whichever the direction. */
+export function toOrderBy(orders: readonly Order[], target: SearchTarget): RawBuilder<unknown>[] {
+  return orders.flatMap((order) => {
+    const value = toValue(order, target);
+    const direction = order.descending ? sql`desc` : sql`asc`;
+    return [sql`case when ${value} is null then 1 else 0 end`, sql`${value} ${direction}`];
+  });
+}
+
+function toPredicate(condition: Condition, target: SearchTarget, dialect: DialectName): RawBuilder<unknown> {
+  const { operator } = condition;
+  if (condition.entity === 'attribute') return compare(toValue(condition, target), condition, dialect);
+  const rows = findRows(condition, target);
+  if (operator === 'IS NULL') return sql`not exists (select 1 ${rows.from})`;
+  if (operator === 'IS NOT NULL') return sql`exists (select 1 ${rows.from})`;
+  return sql`exists (select 1 ${rows.from} and ${compare(rows.value, condition, dialect)})`;
+}
+
+interface Rows {
+  readonly from: RawBuilder<unknown>;
+  readonly value: RawBuilder<unknown>;
+}
+
+function findRows({ entity, key }: Identifier, target: SearchTarget): Rows {
+  if (entity === 'metric' && target.metrics) {
+    const { table, column } = target.metrics;
+    const owned = sql`${sql.ref(`found.${column}`)} = ${target.owner}`;
+    const from = sql`from ${sql.table(table)} as found where ${owned} and found.key = ${key}`;
+    return { from: sql`${from} and found.is_nan = 0`, value: sql`found.value` };
+  }
+  if (entity === 'dataset') {
+    const from = sql`from tracking_inputs as found where found.run_id = ${target.owner}`;
+    return { from, value: sql.ref(`found.${key}`) };
+  }
+  const table = sql.table(entity === 'param' ? 'tracking_params' : 'tracking_tags');
+  const owned = sql`found.kind = ${target.ownerKind} and found.owner = ${target.owner}`;
+  return { from: sql`from ${table} as found where ${owned} and found.key = ${key}`, value: sql`found.value` };
+}
+
+/** The value of one attribute, metric, parameter or tag of the row at hand; null when it has none. */
+function toValue(identifier: Identifier, target: SearchTarget): RawBuilder<unknown> {
+  if (identifier.entity === 'attribute') return sql.ref(target.columns[identifier.key] ?? identifier.key);
+  const { from, value } = findRows(identifier, target);
+  return sql`(select max(${value}) ${from})`;
+}
+
+function compare(value: RawBuilder<unknown>, condition: Condition, dialect: DialectName): RawBuilder<unknown> {
+  const { operator, values } = condition;
+  if (operator === 'IN') return sql`${value} in (${sql.join(values)})`;
+  if (operator === 'NOT IN') return sql`${value} not in (${sql.join(values)})`;
+  if (operator === 'LIKE' || operator === 'ILIKE')
+    return matches(value, { operator, pattern: String(values[0]) }, dialect);
+  return sql`${value} ${sql.raw(operator)} ${values[0]}`;
+}
+
+/** SQLite's LIKE ignores case, so its GLOB stands in for LIKE; PostgreSQL's would take a backslash for an escape. */
+function matches(
+  value: RawBuilder<unknown>,
+  { operator, pattern }: { operator: Operator; pattern: string },
+  dialect: DialectName,
+): RawBuilder<unknown> {
+  if (dialect === 'postgres') return sql`${value} ${sql.raw(operator)} ${pattern} escape ''`;
+  if (operator === 'LIKE') return sql`${value} glob ${likeToGlob(pattern)}`;
+  return sql`lower(${value}) like lower(${pattern})`;
+}
+
+/** A LIKE pattern in GLOB's signs. */
+export function likeToGlob(pattern: string): string {
+  const signs: Readonly<Record<string, string>> = { '%': '*', _: '?', '*': '[*]', '?': '[?]', '[': '[[]' };
+  return pattern.replaceAll(/[%_*?[]/g, (sign) => signs[sign] ?? sign);
+}
