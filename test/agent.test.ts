@@ -85,6 +85,8 @@ async function createPod(name: string, script: string, more: Partial<PodSpec> = 
 
 const getPod = (name: string) => client.get<Pod>(WELL_KNOWN.Pod, name, 'default');
 
+const kill = (name: string) => client.delete(WELL_KNOWN.Pod, name, { namespace: 'default', gracePeriodSeconds: 0 });
+
 /** The pod once it is as wanted; fails with the last one seen. */
 async function awaitPod(name: string, isWanted: (pod: Pod) => boolean): Promise<Pod> {
   let pod = await getPod(name);
@@ -149,7 +151,7 @@ test('a container that crashes again and again is held back', async () => {
   });
   assert.equal(pod.status?.phase, 'Running');
   assert.equal(pod.status?.containerStatuses?.[0]?.lastState?.terminated?.exitCode, 1);
-  await client.delete(WELL_KNOWN.Pod, 'crashes', { namespace: 'default', gracePeriodSeconds: 0 });
+  await kill('crashes');
 });
 
 test('init containers run first, one by one, and share volumes with the others', async () => {
@@ -215,7 +217,35 @@ test('a pod is ready when its probe says so', async () => {
     exitCode: '4',
   });
   assert.equal(isReady(await awaitPod('probed', isReady)), true);
-  await client.delete(WELL_KNOWN.Pod, 'probed', { namespace: 'default', gracePeriodSeconds: 0 });
+  await kill('probed');
+});
+
+test('an HTTP probe asks the pod at its own address, by the name of the port', async () => {
+  const serve = "require('http').createServer((q, r) => r.end()).listen(8080, process.env.IP)";
+  const env = [{ name: 'IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } }];
+  const readinessProbe = { httpGet: { path: '/live', port: 'web' }, periodSeconds: 1 };
+  const ports = [{ name: 'web', containerPort: 8080 }];
+  const container = { name: 'main', image: 'athanor', args: ['-e', serve], env, ports, readinessProbe };
+  for (const name of ['web-a', 'web-b']) await createPod(name, '', { containers: [container] });
+  for (const name of ['web-a', 'web-b']) await awaitPod(name, isReady);
+  for (const name of ['web-a', 'web-b']) await kill(name);
+});
+
+test('a container whose liveness probe fails is started again', async () => {
+  const livenessProbe = { exec: { command: ['false'] }, periodSeconds: 1, failureThreshold: 1 };
+  const container = { name: 'main', image: 'sh', args: ['-c', 'sleep 600'], livenessProbe };
+  await createPod('ill', '', { containers: [container], restartPolicy: 'Always', terminationGracePeriodSeconds: 1 });
+  await awaitPod('ill', ({ status }) => (status?.containerStatuses?.[0]?.restartCount ?? 0) >= 1);
+  await kill('ill');
+});
+
+test('exec with a terminal has one', async () => {
+  await createPod('terminal', 'sleep 600');
+  await awaitPod('terminal', isReady);
+  const { stdout, exitCode } = await exec('terminal', ['sh', '-c', 'tty; exit 5'], 'tty=true');
+  assert.match(stdout, /^\/dev\/pts\/\d+\r\n$/);
+  assert.equal(exitCode, '5');
+  await kill('terminal');
 });
 
 test('a deleted pod gets its grace and is gone then; its log can be followed to the end', async () => {
@@ -283,13 +313,15 @@ test('the agent answers nobody but the API server', async () => {
   assert.equal((await fetch(`${agent.url}/healthz`)).status, 200);
 });
 
+interface Executed {
+  readonly stdout: string;
+  readonly exitCode: string | undefined;
+}
+
 /** Exec as a client library does it, at the agent's own door. */
-async function exec(
-  pod: string,
-  command: readonly string[],
-): Promise<{ stdout: string; exitCode: string | undefined }> {
+async function exec(pod: string, command: readonly string[], more = ''): Promise<Executed> {
   const words = command.map((word) => `command=${encodeURIComponent(word)}`);
-  const query = [...words, 'stdout=true', 'stderr=true'].join('&');
+  const query = [...words, 'stdout=true', 'stderr=true', more].join('&');
   const url = `${agent.url.replace('http', 'ws')}/exec/default/${pod}/main?${query}`;
   const socket = new WebSocket(url, 'v5.channel.k8s.io', { headers: { authorization: `Bearer ${nodeToken}` } });
   const outputs = ['', '', '', ''];

@@ -229,7 +229,13 @@ export class ContainerSlot {
   #save(record: ContainerRecord): void {
     this.#record = record;
     // A pod that is gone has no folder: nothing must come back to life there.
-    if (existsSync(this.#options.folder.path)) writeJsonFile(this.#recordPath, record);
+    if (!existsSync(this.#options.folder.path)) return;
+    try {
+      writeJsonFile(this.#recordPath, record);
+    } catch (error) {
+      // A full disk must not stop the pod: only a crash of the agent before the next write would lose this.
+      this.#options.context.options.log.error({ err: error, container: this.name }, 'cannot record a container');
+    }
   }
 
   #forgetOldLogs(instance: number): void {

@@ -93,8 +93,11 @@ function slotOf(folder: PodFolder, name: string): ContainerSlot {
   return new ContainerSlot({ context, pod, container, folder, onChange() {} });
 }
 
-function readFirst({ stdout }: ChildProcess): Promise<string> {
-  return new Promise((resolve) => stdout?.once('data', (bytes: Buffer) => resolve(bytes.toString())));
+function readFirst(child: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    child.stdout?.once('data', (bytes: Buffer) => resolve(bytes.toString()));
+    child.once('exit', (code) => reject(new Error(`the runner ended with ${code} before its container began`)));
+  });
 }
 
 async function until(isTrue: () => boolean): Promise<void> {

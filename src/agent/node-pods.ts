@@ -1,11 +1,12 @@
 /** The pods of one node: a worker for each, and the addresses and names they share. */
 import { readdirSync, rmSync } from 'node:fs';
+import type { Cancel } from '../base/clock.ts';
 import { keyOf } from '../kube/object.ts';
 import type { Pod } from '../kube/pod.ts';
 import { readJsonFile } from './container-record.ts';
 import { formatHosts } from './hosts-file.ts';
 import { killPodLeftovers } from './leftovers.ts';
-import { CLOSE_GRACE_SECONDS } from './limits.ts';
+import { CLOSE_GRACE_SECONDS, RETRY_MAX_MS } from './limits.ts';
 import { type AgentContext, HOST_IP } from './options.ts';
 import { allocateAddress } from './pod-address.ts';
 import { PodFolder, type PodRecord } from './pod-folder.ts';
@@ -16,6 +17,7 @@ export class NodePods {
   readonly #context: AgentContext;
   readonly #workers = new Map<string, PodWorker>();
   readonly #ending = new Set<Promise<void>>();
+  readonly #retries = new Map<string, Cancel>();
   #isClosed = false;
 
   constructor(context: AgentContext) {
@@ -30,8 +32,23 @@ export class NodePods {
     return this.list().find(({ pod }) => keyOf(pod) === `${namespace}/${name}`);
   }
 
-  /** The API has this pod: its worker is made, or told. */
+  /** The API has this pod: its worker is made, or told. A folder that cannot be made (full disk) is tried again. */
   keep(pod: Pod): void {
+    const { clock, log } = this.#context.options;
+    try {
+      this.#keep(pod);
+    } catch (error) {
+      log.error({ err: error, pod: keyOf(pod) }, 'cannot take on a pod, will try again');
+      const cancel = clock.after(RETRY_MAX_MS, () => this.#retry(pod, cancel));
+      this.#retries.set(pod.metadata.uid ?? '', cancel);
+    }
+  }
+
+  #retry(pod: Pod, cancel: Cancel): void {
+    if (this.#retries.get(pod.metadata.uid ?? '') === cancel) this.keep(pod);
+  }
+
+  #keep(pod: Pod): void {
     const uid = pod.metadata.uid ?? '';
     if (this.#isClosed || pod.spec.nodeName !== this.#context.options.nodeName) return;
     const known = this.#workers.get(uid);
@@ -45,6 +62,8 @@ export class NodePods {
   /** The API no longer has this pod. */
   drop(pod: Pod): void {
     const uid = pod.metadata.uid ?? '';
+    this.#retries.get(uid)?.();
+    this.#retries.delete(uid);
     const worker = this.#workers.get(uid);
     if (worker === undefined) return;
     this.#workers.delete(uid);
@@ -66,6 +85,7 @@ export class NodePods {
   /** Ends all pods and forgets none. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    for (const cancel of this.#retries.values()) cancel();
     await Promise.all(this.list().map((worker) => worker.close(CLOSE_GRACE_SECONDS)));
     await Promise.all(this.#ending);
   }

@@ -1,7 +1,7 @@
 /** Tells the API that this node is here and alive: the Node object, and the Lease that says so every ten seconds. */
 import { arch, cpus, hostname, platform, release } from 'node:os';
 import type { Cancel } from '../base/clock.ts';
-import { type ConditionNow, findCondition, formatMicroTime, formatTime, mergeConditions } from '../kube/condition.ts';
+import { type ConditionNow, formatMicroTime, formatTime, mergeConditions } from '../kube/condition.ts';
 import type { KubeObject } from '../kube/object.ts';
 import type { Node, NodeStatus } from '../kube/pod.ts';
 import { formatBytes, formatCpuMillis } from '../kube/quantity.ts';
@@ -107,9 +107,7 @@ export function computeNodeStatus({ capacity, nodeName }: AgentOptions, { node, 
   return {
     capacity: resources,
     allocatable: resources,
-    conditions: conditions.map((one) =>
-      findCondition(now as typeof conditions, one.type) ? { ...one, ...beat } : one,
-    ), // why: the same shape less the times
+    conditions: conditions.map((one) => (now.some(({ type }) => type === one.type) ? { ...one, ...beat } : one)),
     addresses: [
       { type: 'InternalIP', address: HOST_IP },
       { type: 'Hostname', address: nodeName },

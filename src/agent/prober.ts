@@ -1,6 +1,7 @@
 /** Probes one running container in time: startup first, then liveness and readiness. Restarts nothing: it tells. */
 import type { Cancel, Clock } from '../base/clock.ts';
 import type { Probe } from '../kube/pod.ts';
+import { toStatusError } from '../kube/status-error.ts';
 import { countProbe, firstProbeDelayMs, NEW_PROBE, probePeriodMs } from './probe-state.ts';
 import { type ProbeTarget, runProbe } from './run-probe.ts';
 
@@ -56,7 +57,7 @@ export class Prober {
   }
 
   async #probe(kind: ProbeKind, probe: Probe, state: typeof NEW_PROBE): Promise<void> {
-    const problem = await runProbe(probe, this.#options);
+    const problem = await runProbe(probe, this.#options).catch((error: unknown) => toStatusError(error).message);
     if (this.#isClosed) return;
     if (problem !== undefined) this.#options.onFailure(kind, problem);
     const next = countProbe(state, problem === undefined, probe);

@@ -163,7 +163,7 @@ function follow(following: Following, inside: RunningContainer['inside']): Runni
     return { exitCode, isOutOfMemory };
   });
   const startTicks = findProcess(pid)?.startTicks ?? 0;
-  return { pid, startTicks, exited, terminate: () => sendSignal(target, 'SIGTERM'), kill, inside };
+  return { pid, startTicks, exited, terminate: () => sendSignal(pid, 'SIGTERM'), kill, inside };
 }
 
 /** Signals a process, or a group by its negative number; one that is gone already is no trouble. */

@@ -15,12 +15,12 @@ export interface ProbeTarget {
 }
 
 /** Undefined for success, else what went wrong. A probe that takes longer than its timeout has failed. */
-export function runProbe(probe: Probe, target: ProbeTarget): Promise<string | undefined> {
+export async function runProbe(probe: Probe, target: ProbeTarget): Promise<string | undefined> {
   const timeoutMs = probeTimeoutMs(probe);
   if (probe.exec) return probeExec(probe.exec.command, target, timeoutMs);
   if (probe.httpGet) return probeHttp(probe.httpGet, target, timeoutMs);
   if (probe.tcpSocket) return probeTcp(probe.tcpSocket, target, timeoutMs);
-  return Promise.resolve('the probe has none of exec, httpGet and tcpSocket');
+  return 'the probe has none of exec, httpGet and tcpSocket';
 }
 
 function probeExec(command: readonly string[], { running }: ProbeTarget, timeout: number): Promise<string | undefined> {

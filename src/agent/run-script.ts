@@ -60,7 +60,7 @@ pivot_root . .old
 cd /
 umount -l /.old
 rmdir /.old
-echo ${shellQuote(hostName)} > /proc/sys/kernel/hostname
+hostname ${shellQuote(hostName)} || echo ${shellQuote(hostName)} > /proc/sys/kernel/hostname || :
 mkdir -p -- ${shellQuote(workingDir)} 2>/dev/null || :
 cd -- ${shellQuote(workingDir)}
 exec 2>&4 4>&-
