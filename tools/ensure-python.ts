@@ -1,16 +1,23 @@
-/** Makes sure that python3 can build virtual environments; installs Debian's packages where it may, says what to do where not. */
+/**
+ * Makes sure that python3 can build virtual environments; installs Debian's packages where it may, says what to do
+ * where not.
+ */
 import { spawnSync } from 'node:child_process';
 
 /** Prints what it finds. Exits the process with 1 when Python cannot be had. */
 export function ensurePython(): void {
-  const version = spawnSync('python3', ['-c', 'import sys, venv, ensurepip; print(sys.version.split()[0])'], { encoding: 'utf8' });
+  const version = spawnSync('python3', ['-c', 'import sys, venv, ensurepip; print(sys.version.split()[0])'], {
+    encoding: 'utf8',
+  });
   if (version.status === 0) {
     process.stdout.write(`python3 ${version.stdout.trim()}\n`);
     return;
   }
   const wanted = ['python3', 'python3-venv'];
   if (process.getuid?.() === 0 && installPackages(wanted)) return;
-  process.stderr.write(`error: python3 with its venv module is missing, install it: apt-get install ${wanted.join(' ')}\n`);
+  process.stderr.write(
+    `error: python3 with its venv module is missing, install it: apt-get install ${wanted.join(' ')}\n`,
+  );
   process.exit(1);
 }
 

@@ -1,4 +1,7 @@
-/** The main job, told by the command line alone: import real data, train in a gang, register, serve, ask. Running it again is quick. */
+/**
+ * The main job, told by the command line alone: import real data, train in a gang, register, serve, ask. Running it
+ * again is quick.
+ */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';

@@ -32,6 +32,7 @@ export interface ContainerRecord {
   readonly previousEnd?: ContainerEnd;
 }
 
+/** A container that has never run. */
 export const NEW_RECORD: ContainerRecord = { restartCount: 0, failures: 0 };
 
 /** The record after an instance has started. */

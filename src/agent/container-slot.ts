@@ -48,8 +48,10 @@ export interface StartRequest {
 
 /** The container's own /tmp; its home lies in it. */
 export const TMP_PATH = '/tmp';
+/** Where a container's HOME is. */
 export const HOME_PATH = `${TMP_PATH}/home`;
 
+/** One container of a pod, from its first start to the end of the pod. */
 export class ContainerSlot {
   waiting: Waiting | undefined;
   running: RunningContainer | undefined;

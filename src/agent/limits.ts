@@ -23,6 +23,7 @@ export const EXEC_COMMAND_ARGS_MAX = 1024;
 export const TERMINATION_MESSAGE_MAX_BYTES = 4096;
 /** How much of the log stands in for a termination message: bytes and lines. */
 export const FALLBACK_MESSAGE_MAX_BYTES = 2048;
+/** Lines of the log that stand in for a termination message. */
 export const FALLBACK_MESSAGE_MAX_LINES = 80;
 /** What a container's setup may say before its command starts. */
 export const SETUP_TEXT_MAX_BYTES = 8 * KIB;
@@ -38,6 +39,7 @@ export const VOLUME_REFRESH_MS = 60_000;
 export const TOKEN_SECONDS_DEFAULT = 3607;
 /** Delay before something that failed for the API's or the configuration's sake is tried again. */
 export const RETRY_FIRST_MS = 250;
+/** The longest wait between two tries of anything. */
 export const RETRY_MAX_MS = 10_000;
 /** How often processes are sampled where the kernel does not enforce limits. */
 export const SAMPLE_MS = 1000;

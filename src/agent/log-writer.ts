@@ -21,6 +21,7 @@ export interface LogWriterOptions {
   readonly onError: (error: unknown) => void;
 }
 
+/** Writes one container's log, line by line, in files of bounded size. */
 export class LogWriter {
   readonly #options: LogWriterOptions;
   readonly #sources = new Set<Readable>();

@@ -9,6 +9,7 @@ interface Watched {
   readonly onExceeded: () => void;
 }
 
+/** Watches the memory of process trees where control groups cannot. */
 export class MemoryWatch {
   readonly #clock: Clock;
   readonly #watched = new Set<Watched>();

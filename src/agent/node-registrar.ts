@@ -9,7 +9,9 @@ import { isStatusError } from '../kube/status-error.ts';
 import { WELL_KNOWN } from '../kube/well-known.ts';
 import { type AgentOptions, HOST_IP } from './options.ts';
 
+/** How often the node says that it lives. */
 export const LEASE_RENEW_MS = 10_000;
+/** How often the node repeats a status that has not changed. */
 export const NODE_STATUS_MS = 300_000;
 const LEASE_NAMESPACE = 'kube-node-lease';
 const PODS_MAX = 1000;

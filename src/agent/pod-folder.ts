@@ -10,6 +10,7 @@ export interface PodRecord {
   readonly startedAtMs: number;
 }
 
+/** A pod's own folder on the node. */
 export class PodFolder {
   readonly path: string;
 

@@ -14,6 +14,7 @@ interface Token {
   readonly renewAtMs: number;
 }
 
+/** A pod's volumes, from their making to their removal. */
 export class PodVolumes {
   readonly #context: AgentContext;
   readonly #folder: string;

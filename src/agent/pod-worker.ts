@@ -26,6 +26,7 @@ export interface PodWorkerOptions {
 
 const RETRY = { firstMs: RETRY_FIRST_MS, maxMs: RETRY_MAX_MS };
 
+/** Brings one pod from its spec to its end. */
 export class PodWorker {
   readonly slots: ReadonlyMap<string, ContainerSlot>;
   readonly ip: string;

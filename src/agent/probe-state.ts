@@ -8,6 +8,7 @@ export interface ProbeState {
   readonly verdict: 'unknown' | 'success' | 'failure';
 }
 
+/** A probe that has not been tried. */
 export const NEW_PROBE: ProbeState = { successes: 0, failures: 0, verdict: 'unknown' };
 
 /** The state after one more result. */

@@ -17,6 +17,7 @@ export interface ProberOptions extends ProbeTarget {
 
 export type ProbeKind = 'Startup' | 'Liveness' | 'Readiness';
 
+/** Asks the probes of one container while it runs. */
 export class Prober {
   isStarted: boolean;
   isReady = false;

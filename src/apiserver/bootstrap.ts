@@ -24,7 +24,10 @@ const ROLES: readonly StoredObject[] = [
     { nonResourceURLs: ['*'], verbs: ['*'] },
   ]),
   clusterRole('system:discovery', [
-    { nonResourceURLs: ['/api', '/api/*', '/apis', '/apis/*', '/version', '/healthz', '/livez', '/readyz'], verbs: ['get'] },
+    {
+      nonResourceURLs: ['/api', '/api/*', '/apis', '/apis/*', '/version', '/healthz', '/livez', '/readyz'],
+      verbs: ['get'],
+    },
   ]),
   clusterRole('system:basic-user', [
     { apiGroups: ['authorization.k8s.io'], resources: ['selfsubjectaccessreviews'], verbs: ['create'] },
@@ -40,7 +43,13 @@ function clusterRole(name: string, rules: readonly unknown[]): StoredObject {
 
 function clusterRoleBinding(name: string, subject: { readonly kind: string; readonly name: string }): StoredObject {
   const roleRef = { apiGroup: RBAC, kind: 'ClusterRole', name };
-  return { apiVersion: `${RBAC}/v1`, kind: 'ClusterRoleBinding', metadata: { name }, roleRef, subjects: [{ ...subject, apiGroup: RBAC }] };
+  return {
+    apiVersion: `${RBAC}/v1`,
+    kind: 'ClusterRoleBinding',
+    metadata: { name },
+    roleRef,
+    subjects: [{ ...subject, apiGroup: RBAC }],
+  };
 }
 
 /** Creates what is missing now, and furnishes namespaces as they come; returns how to stop. */
@@ -67,7 +76,13 @@ async function ensure({ writer, registry, store }: BootstrapOptions, object: Sto
   const { name, namespace = '' } = object.metadata;
   if (resource === undefined || store.get({ resource: resourceName(ref), namespace, name }) !== undefined) return;
   const context = {
-    resource, namespace, name, fieldManager: 'athanor', fieldValidation: 'Ignore' as const, dryRun: false, warn: () => undefined,
+    resource,
+    namespace,
+    name,
+    fieldManager: 'athanor',
+    fieldValidation: 'Ignore' as const,
+    dryRun: false,
+    warn: () => undefined,
   };
   try {
     await writer.create(context, object);

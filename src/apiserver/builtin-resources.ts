@@ -1,4 +1,7 @@
-/** The resources of Kubernetes that the embedded server offers, with the columns kubectl shows. Their rules are in builtin-rules.ts. */
+/**
+ * The resources of Kubernetes that the embedded server offers, with the columns kubectl shows. Their rules are in
+ * builtin-rules.ts.
+ */
 import { isJsonObject } from '../base/json.ts';
 import type { KubeObject, StoredObject } from '../kube/object.ts';
 import type { Event, Node, Pod } from '../kube/pod.ts';
@@ -21,10 +24,15 @@ interface Extra {
 }
 
 const AGE: PrinterColumn = {
-  name: 'Age', type: 'string', read: ({ metadata }, nowMs) => formatAge(metadata.creationTimestamp, nowMs),
+  name: 'Age',
+  type: 'string',
+  read: ({ metadata }, nowMs) => formatAge(metadata.creationTimestamp, nowMs),
 };
 
-function text(name: string, read: string | ((object: KubeObject, nowMs: number) => string | number | boolean)): PrinterColumn {
+function text(
+  name: string,
+  read: string | ((object: KubeObject, nowMs: number) => string | number | boolean),
+): PrinterColumn {
   return { name, type: 'string', read };
 }
 
@@ -39,7 +47,11 @@ function nodeStatus(object: KubeObject): string {
   return [isReady ? 'Ready' : 'NotReady', ...(spec?.unschedulable === true ? ['SchedulingDisabled'] : [])].join(',');
 }
 
-function podColumn(name: string, pick: (described: ReturnType<typeof describePod>) => string, priority = 0): PrinterColumn {
+function podColumn(
+  name: string,
+  pick: (described: ReturnType<typeof describePod>) => string,
+  priority = 0,
+): PrinterColumn {
   return { name, type: 'string', priority, read: (object) => pick(describePod(object as Pod)) }; // why: pods only
 }
 
@@ -56,26 +68,38 @@ const eventOf = (object: KubeObject) => object as Event; // why: the events' col
 
 const EXTRAS: Readonly<Record<Known, Extra>> = {
   Namespace: {
-    shortNames: ['ns'], hasStatus: true, columns: [text('Status', '.status.phase'), AGE],
-    setDefaults: setNamespaceDefaults, check: checkNamespace,
+    shortNames: ['ns'],
+    hasStatus: true,
+    columns: [text('Status', '.status.phase'), AGE],
+    setDefaults: setNamespaceDefaults,
+    check: checkNamespace,
   },
   Node: {
-    shortNames: ['no'], hasStatus: true,
+    shortNames: ['no'],
+    hasStatus: true,
     columns: [text('Status', nodeStatus), AGE, text('Version', '.status.nodeInfo.kubeletVersion')],
   },
   Pod: { shortNames: ['po'], hasStatus: true, columns: POD_COLUMNS, setDefaults: setPodDefaults, check: checkPod },
   ConfigMap: { shortNames: ['cm'], columns: [text('Data', countData('data')), AGE] },
   Secret: { columns: [text('Type', '.type'), text('Data', countData('data')), AGE] },
   Service: {
-    shortNames: ['svc'], hasStatus: true, columns: [text('Type', '.spec.type'), text('Cluster-IP', '.spec.clusterIP'), AGE],
+    shortNames: ['svc'],
+    hasStatus: true,
+    columns: [text('Type', '.spec.type'), text('Cluster-IP', '.spec.clusterIP'), AGE],
   },
   ServiceAccount: { shortNames: ['sa'], columns: [AGE] },
   Event: {
     shortNames: ['ev'],
     columns: [
-      text('Last Seen', (object, nowMs) => formatAge(eventOf(object).lastTimestamp ?? object.metadata.creationTimestamp, nowMs)),
-      text('Type', '.type'), text('Reason', '.reason'),
-      text('Object', (object) => `${eventOf(object).involvedObject?.kind?.toLowerCase()}/${eventOf(object).involvedObject?.name}`),
+      text('Last Seen', (object, nowMs) =>
+        formatAge(eventOf(object).lastTimestamp ?? object.metadata.creationTimestamp, nowMs),
+      ),
+      text('Type', '.type'),
+      text('Reason', '.reason'),
+      text(
+        'Object',
+        (object) => `${eventOf(object).involvedObject?.kind?.toLowerCase()}/${eventOf(object).involvedObject?.name}`,
+      ),
       text('Message', '.message'),
     ],
   },
@@ -87,17 +111,28 @@ const EXTRAS: Readonly<Record<Known, Extra>> = {
   ClusterRole: { columns: [text('Created At', '.metadata.creationTimestamp')] },
   ClusterRoleBinding: { columns: [text('Role', '.roleRef.name'), AGE] },
   CustomResourceDefinition: {
-    shortNames: ['crd', 'crds'], hasStatus: true, columns: [text('Created At', '.metadata.creationTimestamp')],
-    setDefaults: acceptCrd, check: checkCrd,
+    shortNames: ['crd', 'crds'],
+    hasStatus: true,
+    columns: [text('Created At', '.metadata.creationTimestamp')],
+    setDefaults: acceptCrd,
+    check: checkCrd,
   },
 };
 
 /** All of them, as discovery lists them. */
 export const BUILTIN_RESOURCES: readonly Resource[] = Object.entries(WELL_KNOWN).map(([kind, ref]) => {
-  const { shortNames = [], hasStatus = false, columns = [AGE], setDefaults, check } = EXTRAS[kind as Known]; // why: keys of WELL_KNOWN
+  // why: keys of WELL_KNOWN
+  const { shortNames = [], hasStatus = false, columns = [AGE], setDefaults, check } = EXTRAS[kind as Known];
   return {
-    ...ref, singular: kind.toLowerCase(), shortNames, hasStatus, isCustom: false, columns, listKeys: builtinListKeys,
+    ...ref,
+    singular: kind.toLowerCase(),
+    shortNames,
+    hasStatus,
+    isCustom: false,
+    columns,
+    listKeys: builtinListKeys,
     categories: kind === 'Pod' || kind === 'Service' ? ['all'] : [],
-    ...(setDefaults && { setDefaults }), ...(check && { check }),
+    ...(setDefaults && { setDefaults }),
+    ...(check && { check }),
   };
 });

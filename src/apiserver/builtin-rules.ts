@@ -1,4 +1,7 @@
-/** Defaults and checks of Kubernetes' own kinds, as far as the embedded cluster relies on them. Source: kubernetes pkg/apis/core/validation. */
+/**
+ * Defaults and checks of Kubernetes' own kinds, as far as the embedded cluster relies on them. Source: kubernetes
+ * pkg/apis/core/validation.
+ */
 import { isEqual, isJsonObject } from '../base/json.ts';
 import type { StoredObject } from '../kube/object.ts';
 import type { Container, Pod, PodSpec } from '../kube/pod.ts';
@@ -15,7 +18,12 @@ export function setNamespaceDefaults(object: StoredObject): StoredObject {
   const spec = isJsonObject(object['spec']) ? object['spec'] : {};
   const phase = object.metadata.deletionTimestamp === undefined ? 'Active' : 'Terminating';
   const labels = { ...object.metadata.labels, 'kubernetes.io/metadata.name': object.metadata.name };
-  return { ...object, metadata: { ...object.metadata, labels }, spec: { finalizers: ['kubernetes'], ...spec }, status: { phase } };
+  return {
+    ...object,
+    metadata: { ...object.metadata, labels },
+    spec: { finalizers: ['kubernetes'], ...spec },
+    status: { phase },
+  };
 }
 
 /** Namespaces are DNS labels, not subdomains. */
@@ -28,8 +36,13 @@ export function setPodDefaults(object: StoredObject): StoredObject {
   if (!isJsonObject(object['spec'])) return object;
   const spec = object['spec'] as unknown as PodSpec; // why: checkPod has the last word on its fields
   const defaults = {
-    restartPolicy: 'Always', terminationGracePeriodSeconds: 30, schedulerName: 'default-scheduler', serviceAccountName: 'default',
-    dnsPolicy: 'ClusterFirst', enableServiceLinks: true, securityContext: {},
+    restartPolicy: 'Always',
+    terminationGracePeriodSeconds: 30,
+    schedulerName: 'default-scheduler',
+    serviceAccountName: 'default',
+    dnsPolicy: 'ClusterFirst',
+    enableServiceLinks: true,
+    securityContext: {},
   };
   return { ...object, spec: { ...defaults, ...spec }, status: object['status'] ?? { phase: 'Pending' } };
 }
@@ -38,17 +51,21 @@ export function setPodDefaults(object: StoredObject): StoredObject {
 export function checkPod(object: StoredObject, before?: StoredObject): readonly FieldCause[] {
   const { spec } = object as unknown as Partial<Pod>; // why: an object of this resource, not yet known to be whole
   if (!isJsonObject(spec)) return [required('spec')];
-  const { containers, initContainers = [], volumes = [], restartPolicy } = spec as unknown as Partial<PodSpec>; // why: as above
+  // why: as above
+  const { containers, initContainers = [], volumes = [], restartPolicy } = spec as unknown as Partial<PodSpec>;
   if (!Array.isArray(containers) || containers.length === 0) return [required('spec.containers')];
   const volumeNames = new Set(volumes.map(({ name }) => name));
   const causes = [
-    ...initContainers.flatMap((container, index) => checkContainer(container, `spec.initContainers[${index}]`, volumeNames)),
+    ...initContainers.flatMap((container, index) =>
+      checkContainer(container, `spec.initContainers[${index}]`, volumeNames),
+    ),
     ...containers.flatMap((container, index) => checkContainer(container, `spec.containers[${index}]`, volumeNames)),
     ...checkDuplicates([...initContainers, ...containers]),
   ];
   if (!['Always', 'OnFailure', 'Never'].includes(String(restartPolicy))) {
     causes.push({
-      reason: 'FieldValueNotSupported', field: 'spec.restartPolicy',
+      reason: 'FieldValueNotSupported',
+      field: 'spec.restartPolicy',
       message: `Unsupported value: ${JSON.stringify(restartPolicy)}: supported values: "Always", "Never", "OnFailure"`,
     });
   }
@@ -71,7 +88,13 @@ function checkContainer(container: Container, path: string, volumes: ReadonlySet
   for (const [group, amounts] of Object.entries(resources)) {
     for (const [resource, amount] of Object.entries(isJsonObject(amounts) ? amounts : {})) {
       if (QUANTITY.test(String(amount))) continue;
-      causes.push(invalidCause(`${path}.resources.${group}[${resource}]`, amount, 'quantities must match the regular expression of Kubernetes'));
+      causes.push(
+        invalidCause(
+          `${path}.resources.${group}[${resource}]`,
+          amount,
+          'quantities must match the regular expression of Kubernetes',
+        ),
+      );
     }
   }
   return causes;
@@ -84,13 +107,25 @@ function checkDuplicates(containers: readonly Container[]): readonly FieldCause[
   return names.flatMap((name, index) =>
     names.indexOf(name) === index
       ? []
-      : [{ reason: 'FieldValueDuplicate', message: `Duplicate value: ${JSON.stringify(name)}`, field: `spec.containers[${index}].name` }],
+      : [
+          {
+            reason: 'FieldValueDuplicate',
+            message: `Duplicate value: ${JSON.stringify(name)}`,
+            field: `spec.containers[${index}].name`,
+          },
+        ],
   );
 }
 
 function checkImmutable(object: StoredObject, before: StoredObject): readonly FieldCause[] {
   if (isEqual(fixedPart(object), fixedPart(before))) return [];
-  return [{ reason: 'FieldValueForbidden', field: 'spec', message: 'Forbidden: pod updates may not change fields other than node, tolerations and grace period' }];
+  return [
+    {
+      reason: 'FieldValueForbidden',
+      field: 'spec',
+      message: 'Forbidden: pod updates may not change fields other than node, tolerations and grace period',
+    },
+  ];
 }
 
 function fixedPart(object: StoredObject): unknown {

@@ -1,11 +1,15 @@
-/** Garbage: dependents whose owners are gone, the content of namespaces and CRDs being deleted, events past their time. Level-triggered. */
+/**
+ * Garbage: dependents whose owners are gone, the content of namespaces and CRDs being deleted, events past their time.
+ * Level-triggered.
+ */
 import type { Cancel, Clock } from '../base/clock.ts';
 import type { StoredObject } from '../kube/object.ts';
 import { type Deleter, isForegroundDeletion, withoutForeground, withoutOwner } from './deleter.ts';
 import type { StoreEvent } from './event-ring.ts';
 import type { Registry } from './registry.ts';
 import { resourceName } from './resource.ts';
-import type { Address, Store } from './store.ts';
+import type { Address } from './address.ts';
+import type { Store } from './store.ts';
 import type { Writer } from './writer.ts';
 
 export interface CollectorOptions {
@@ -21,6 +25,7 @@ export interface CollectorOptions {
 const EVENT_TTL_MS = 3_600_000;
 const SWEEP_EVERY_MS = 60_000;
 
+/** Collects garbage from the first moment to the last. */
 export class Collector {
   readonly #options: CollectorOptions;
   readonly #queue = new Set<() => Promise<void>>();
@@ -57,7 +62,8 @@ export class Collector {
       this.#onObject(object);
       return;
     }
-    for (const dependent of this.#options.store.dependents(object.metadata.uid ?? '')) this.#enqueue(() => this.#collect(dependent));
+    for (const dependent of this.#options.store.dependents(object.metadata.uid ?? ''))
+      this.#enqueue(() => this.#collect(dependent));
     for (const owner of object.metadata.ownerReferences ?? []) this.#enqueue(() => this.#release(owner.uid));
     const { namespace } = object.metadata;
     if (namespace !== undefined) this.#onNamespaceContent(namespace);
@@ -85,7 +91,10 @@ export class Collector {
     const lost = owners.filter((owner) => store.findByUid(owner.uid) === undefined);
     if (lost.length === 0) return;
     if (lost.length === owners.length) await this.#delete(store.addressOf(object), object);
-    else await writer.amend(store.addressOf(object), (current) => lost.reduce((rest, owner) => withoutOwner(rest, owner.uid), current));
+    else
+      await writer.amend(store.addressOf(object), (current) =>
+        lost.reduce((rest, owner) => withoutOwner(rest, owner.uid), current),
+      );
   }
 
   /** Foreground deletion: dependents first, then the owner. */
@@ -100,10 +109,15 @@ export class Collector {
     }
   }
 
-  /** Pods last among the content would leave orphans running: they go first; the namespace itself goes when it is empty. */
+  /**
+   * Pods last among the content would leave orphans running: they go first; the namespace itself goes when it is
+   * empty.
+   */
   async #emptyNamespace(name: string): Promise<void> {
     const { store, writer } = this.#options;
-    const content = [...store.namespaceContent(name)].sort((a, b) => Number(b.resource === 'pods') - Number(a.resource === 'pods'));
+    const content = [...store.namespaceContent(name)].sort(
+      (a, b) => Number(b.resource === 'pods') - Number(a.resource === 'pods'),
+    );
     for (const address of content) {
       const object = store.get(address);
       if (object !== undefined && object.metadata.deletionTimestamp === undefined) await this.#delete(address, object);

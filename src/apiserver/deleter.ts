@@ -1,11 +1,15 @@
-/** Deletion: grace for pods, finalizers, preconditions, and what becomes of the dependents. Source: kubernetes registry/generic, garbagecollector. */
+/**
+ * Deletion: grace for pods, finalizers, preconditions, and what becomes of the dependents. Source: kubernetes
+ * registry/generic, garbagecollector.
+ */
 import type { Clock } from '../base/clock.ts';
 import { formatTime } from '../kube/condition.ts';
 import type { ObjectMeta, StoredObject } from '../kube/object.ts';
 import { isPodFinished, type Pod } from '../kube/pod.ts';
 import { StatusError } from '../kube/status-error.ts';
 import type { Store } from './store.ts';
-import { conflict, notFound, type WriteContext, type Writer } from './writer.ts';
+import type { WriteContext } from './write-context.ts';
+import { conflict, notFound, type Writer } from './writer.ts';
 import { resourceName } from './resource.ts';
 
 export interface DeleteRequest {
@@ -23,6 +27,7 @@ export interface DeleterOptions {
   readonly clock: Clock;
 }
 
+/** Deletes objects as their finalizers, grace and dependents allow. */
 export class Deleter {
   readonly #options: DeleterOptions;
 
@@ -31,7 +36,10 @@ export class Deleter {
   }
 
   /** The object as it was last, gone or on its way. @throws NotFound, Conflict when a precondition does not hold. */
-  async delete(context: Pick<WriteContext, 'resource' | 'namespace' | 'name'>, request: DeleteRequest): Promise<StoredObject> {
+  async delete(
+    context: Pick<WriteContext, 'resource' | 'namespace' | 'name'>,
+    request: DeleteRequest,
+  ): Promise<StoredObject> {
     const { store } = this.#options;
     const address = { resource: resourceName(context.resource), namespace: context.namespace, name: context.name };
     const current = store.get(address);
@@ -102,15 +110,20 @@ function graceOf(object: StoredObject, requested: number | undefined): number {
 
 function finalizersOf({ metadata }: StoredObject, { propagationPolicy }: DeleteRequest): readonly string[] {
   const { finalizers = [] } = metadata;
-  return propagationPolicy === 'Foreground' && !finalizers.includes(FOREGROUND) ? [...finalizers, FOREGROUND] : finalizers;
+  return propagationPolicy === 'Foreground' && !finalizers.includes(FOREGROUND)
+    ? [...finalizers, FOREGROUND]
+    : finalizers;
 }
 
 function checkPreconditions(
-  context: Pick<WriteContext, 'resource' | 'name'>, { metadata }: StoredObject, { preconditions }: DeleteRequest,
+  context: Pick<WriteContext, 'resource' | 'name'>,
+  { metadata }: StoredObject,
+  { preconditions }: DeleteRequest,
 ): void {
   if (preconditions?.uid !== undefined && preconditions.uid !== metadata.uid) {
     const message = `Precondition failed: UID in precondition: ${preconditions.uid}, UID in object meta: ${metadata.uid}`;
     throw new StatusError('Conflict', `cannot delete ${context.resource.plural} "${context.name}": ${message}`);
   }
-  if (preconditions?.resourceVersion !== undefined && preconditions.resourceVersion !== metadata.resourceVersion) throw conflict(context);
+  if (preconditions?.resourceVersion !== undefined && preconditions.resourceVersion !== metadata.resourceVersion)
+    throw conflict(context);
 }

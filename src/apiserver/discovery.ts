@@ -5,7 +5,12 @@ import type { Registry } from './registry.ts';
 import type { Resource } from './resource.ts';
 
 /** The Kubernetes version whose API this server follows. */
-export const SERVER_VERSION = { major: '1', minor: '34', gitVersion: 'v1.34.0-athanor', platform: 'linux/amd64' } as const;
+export const SERVER_VERSION = {
+  major: '1',
+  minor: '34',
+  gitVersion: 'v1.34.0-athanor',
+  platform: 'linux/amd64',
+} as const;
 
 const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'] as const;
 
@@ -20,8 +25,20 @@ interface Subresource {
 /** Resources that are asked and never stored. */
 export const VIRTUAL_RESOURCES: readonly Subresource[] = [
   { name: 'tokenreviews', kind: 'TokenReview', group: 'authentication.k8s.io', version: 'v1', verbs: ['create'] },
-  { name: 'subjectaccessreviews', kind: 'SubjectAccessReview', group: 'authorization.k8s.io', version: 'v1', verbs: ['create'] },
-  { name: 'selfsubjectaccessreviews', kind: 'SelfSubjectAccessReview', group: 'authorization.k8s.io', version: 'v1', verbs: ['create'] },
+  {
+    name: 'subjectaccessreviews',
+    kind: 'SubjectAccessReview',
+    group: 'authorization.k8s.io',
+    version: 'v1',
+    verbs: ['create'],
+  },
+  {
+    name: 'selfsubjectaccessreviews',
+    kind: 'SelfSubjectAccessReview',
+    group: 'authorization.k8s.io',
+    version: 'v1',
+    verbs: ['create'],
+  },
 ];
 
 const SUBRESOURCES: Readonly<Record<string, readonly Subresource[]>> = {
@@ -30,15 +47,28 @@ const SUBRESOURCES: Readonly<Record<string, readonly Subresource[]>> = {
     { name: 'pods/exec', kind: 'PodExecOptions', verbs: ['create', 'get'] },
     { name: 'pods/log', kind: 'Pod', verbs: ['get'] },
   ],
-  serviceaccounts: [{ name: 'serviceaccounts/token', kind: 'TokenRequest', group: 'authentication.k8s.io', version: 'v1', verbs: ['create'] }],
+  serviceaccounts: [
+    {
+      name: 'serviceaccounts/token',
+      kind: 'TokenRequest',
+      group: 'authentication.k8s.io',
+      version: 'v1',
+      verbs: ['create'],
+    },
+  ],
 };
 
-/** The answer to a discovery path, or undefined when the path is none. `aggregated` asks for the v2 form of `/api` and `/apis`. */
+/**
+ * The answer to a discovery path, or undefined when the path is none. `aggregated` asks for the v2 form of `/api` and
+ * `/apis`.
+ */
 export function discover(path: string, registry: Registry, aggregated: boolean): unknown {
   const parts = path.split('/').filter((part) => part !== '');
-  if (parts[0] === 'version' && parts.length === 1) return { ...SERVER_VERSION, gitCommit: '', gitTreeState: 'clean', buildDate: '', goVersion: '', compiler: 'node' };
+  if (parts[0] === 'version' && parts.length === 1)
+    return { ...SERVER_VERSION, gitCommit: '', gitTreeState: 'clean', buildDate: '', goVersion: '', compiler: 'node' };
   if (parts[0] === 'api' && parts.length === 1) return aggregated ? toAggregated(registry, true) : CORE_VERSIONS;
-  if (parts[0] === 'apis' && parts.length === 1) return aggregated ? toAggregated(registry, false) : listGroups(registry);
+  if (parts[0] === 'apis' && parts.length === 1)
+    return aggregated ? toAggregated(registry, false) : listGroups(registry);
   if (parts[0] === 'api' && parts.length === 2) return listResources(registry, '', parts[1] ?? '');
   if (parts[0] === 'apis' && parts.length === 2) return findGroup(registry, parts[1] ?? '');
   if (parts[0] === 'apis' && parts.length === 3) return listResources(registry, parts[1] ?? '', parts[2] ?? '');
@@ -54,7 +84,10 @@ interface GroupVersions {
 
 function groupsOf(registry: Registry): readonly GroupVersions[] {
   const groups = new Map<string, Set<string>>();
-  const everything = [...registry.list(), ...VIRTUAL_RESOURCES.map(({ group = '', version = '' }) => ({ group, version }))];
+  const everything = [
+    ...registry.list(),
+    ...VIRTUAL_RESOURCES.map(({ group = '', version = '' }) => ({ group, version })),
+  ];
   for (const { group, version } of everything) {
     if (group !== '') groups.set(group, (groups.get(group) ?? new Set()).add(version));
   }
@@ -80,7 +113,10 @@ function listResources(registry: Registry, group: string, version: string): unkn
   const stored = registry.list().filter((resource) => resource.group === group && resource.version === version);
   const virtual = VIRTUAL_RESOURCES.filter((resource) => resource.group === group && resource.version === version);
   if (stored.length + virtual.length === 0) throw unknownPath();
-  const resources = [...stored.flatMap(describeResource), ...virtual.map((resource) => describeSubresource(resource, false))];
+  const resources = [
+    ...stored.flatMap(describeResource),
+    ...virtual.map((resource) => describeSubresource(resource, false)),
+  ];
   return { kind: 'APIResourceList', apiVersion: 'v1', groupVersion: apiVersionOf({ group, version }), resources };
 }
 
@@ -104,7 +140,11 @@ function toAggregated(registry: Registry, core: boolean): unknown {
   const groups = core ? [{ group: '', versions: ['v1'] }] : groupsOf(registry);
   const items = groups.map(({ group, versions }) => ({
     metadata: { name: group, creationTimestamp: null },
-    versions: versions.map((version) => ({ version, freshness: 'Current', resources: aggregateResources(registry, group, version) })),
+    versions: versions.map((version) => ({
+      version,
+      freshness: 'Current',
+      resources: aggregateResources(registry, group, version),
+    })),
   }));
   return { kind: 'APIGroupDiscoveryList', apiVersion: 'apidiscovery.k8s.io/v2', metadata: {}, items };
 }
@@ -114,14 +154,25 @@ function aggregateResources(registry: Registry, group: string, version: string):
   const virtual = VIRTUAL_RESOURCES.filter((resource) => resource.group === group && resource.version === version);
   return [
     ...stored.map((resource) => ({
-      resource: resource.plural, responseKind: { group, version, kind: resource.kind }, scope: resource.scope === 'Namespaced' ? 'Namespaced' : 'Cluster',
-      singularResource: resource.singular, verbs: VERBS, shortNames: resource.shortNames, categories: resource.categories,
+      resource: resource.plural,
+      responseKind: { group, version, kind: resource.kind },
+      scope: resource.scope === 'Namespaced' ? 'Namespaced' : 'Cluster',
+      singularResource: resource.singular,
+      verbs: VERBS,
+      shortNames: resource.shortNames,
+      categories: resource.categories,
       subresources: subresourcesOf(resource).map(({ name, kind, verbs, ...own }) => ({
-        subresource: name.slice(name.indexOf('/') + 1), responseKind: { group: own.group ?? group, version: own.version ?? version, kind }, verbs,
+        subresource: name.slice(name.indexOf('/') + 1),
+        responseKind: { group: own.group ?? group, version: own.version ?? version, kind },
+        verbs,
       })),
     })),
     ...virtual.map(({ name, kind, verbs }) => ({
-      resource: name, responseKind: { group, version, kind }, scope: 'Cluster', singularResource: kind.toLowerCase(), verbs,
+      resource: name,
+      responseKind: { group, version, kind },
+      scope: 'Cluster',
+      singularResource: kind.toLowerCase(),
+      verbs,
     })),
   ];
 }

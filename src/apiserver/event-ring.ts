@@ -1,7 +1,7 @@
 /** The recent past of the store, bounded by count, so that a watch can resume where it was cut. */
 import type { StoredObject } from '../kube/object.ts';
 import { StatusError } from '../kube/status-error.ts';
-import type { Address } from './store.ts';
+import type { Address } from './address.ts';
 
 export interface StoreEvent {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
@@ -15,6 +15,7 @@ export interface StoreEvent {
 /** Changes kept; about ten minutes of a busy laptop. */
 const EVENTS_MAX = 20_000;
 
+/** The last changes, in order of revision. */
 export class EventRing {
   #events: StoreEvent[] = [];
   #floor: number;

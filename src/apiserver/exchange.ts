@@ -16,7 +16,10 @@ export interface Exchange {
   readonly warnings: string[];
 }
 
-/** The body parsed from JSON or YAML; undefined when there is none. @throws BadRequest, RequestEntityTooLarge, UnsupportedMediaType. */
+/**
+ * The body parsed from JSON or YAML; undefined when there is none. @throws BadRequest, RequestEntityTooLarge,
+ * UnsupportedMediaType.
+ */
 export async function readBody({ request }: Pick<Exchange, 'request'>): Promise<unknown> {
   const text = await readText(request);
   if (text === '') return undefined;
@@ -41,6 +44,7 @@ export function contentTypeOf(request: IncomingMessage): string {
 async function readText(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
+  // why: no encoding is set, so the stream gives buffers
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes > BODY_BYTES_MAX) {
@@ -52,9 +56,16 @@ async function readText(request: IncomingMessage): Promise<string> {
 }
 
 /** Ends the exchange with a JSON text that is already made. */
-export function sendJsonText({ response, warnings }: Pick<Exchange, 'response' | 'warnings'>, text: string, code = 200): void {
+export function sendJsonText(
+  { response, warnings }: Pick<Exchange, 'response' | 'warnings'>,
+  text: string,
+  code = 200,
+): void {
   if (response.headersSent || response.writableEnded) return;
-  const headers: Record<string, string | string[]> = { 'content-type': 'application/json', 'cache-control': 'no-cache, private' };
+  const headers: Record<string, string | string[]> = {
+    'content-type': 'application/json',
+    'cache-control': 'no-cache, private',
+  };
   if (warnings.length > 0) headers['warning'] = warnings.map((warning) => `299 - "${warning.replaceAll('"', '\\"')}"`);
   response.writeHead(code, { ...headers, 'content-length': Buffer.byteLength(text) });
   response.end(text);

@@ -24,7 +24,9 @@ database.exec(`
   CREATE TABLE IF NOT EXISTS revision (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), revision INTEGER NOT NULL);
   INSERT OR IGNORE INTO revision VALUES (1, 0);
 `);
-const put = database.prepare('INSERT INTO objects (key, text) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET text = excluded.text');
+const put = database.prepare(
+  'INSERT INTO objects (key, text) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET text = excluded.text',
+);
 const drop = database.prepare('DELETE FROM objects WHERE key = ?');
 const advance = database.prepare('UPDATE revision SET revision = ?');
 

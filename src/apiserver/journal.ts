@@ -1,4 +1,7 @@
-/** Where acknowledged writes are kept: append a batch, and everything there was at start. Knows keys and texts, not objects. */
+/**
+ * Where acknowledged writes are kept: append a batch, and everything there was at start. Knows keys and texts, not
+ * objects.
+ */
 
 /** One durable change of the store: the object's new text, or its end. */
 export interface JournalEntry {

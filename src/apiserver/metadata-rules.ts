@@ -7,7 +7,9 @@ import type { Resource } from './resource.ts';
 
 const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const SUBDOMAIN_RULE =
-  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', " +
+  "and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is " +
+  "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const QUALIFIED = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 const LABEL_VALUE = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/;
 const NAME_LENGTH_MAX = 253;
@@ -18,14 +20,20 @@ export function checkMetadata(metadata: ObjectMeta, resource: Resource): readonl
   const { name, labels = {}, annotations = {} } = metadata;
   const isFree = resource.group === 'rbac.authorization.k8s.io';
   const isGood = isFree ? !/[/%]/.test(name) && name !== '.' && name !== '..' : SUBDOMAIN.test(name);
-  const causes: FieldCause[] = isGood && name.length <= NAME_LENGTH_MAX ? [] : [invalidCause('metadata.name', name, SUBDOMAIN_RULE)];
+  const causes: FieldCause[] =
+    isGood && name.length <= NAME_LENGTH_MAX ? [] : [invalidCause('metadata.name', name, SUBDOMAIN_RULE)];
   for (const [key, value] of Object.entries(isJsonObject(labels) ? labels : {})) {
     if (!QUALIFIED.test(key)) causes.push(invalidCause('metadata.labels', key, 'a label key must be a qualified name'));
-    if (typeof value !== 'string' || !LABEL_VALUE.test(value)) causes.push(invalidCause('metadata.labels', value, LABEL_RULE));
+    if (typeof value !== 'string' || !LABEL_VALUE.test(value))
+      causes.push(invalidCause('metadata.labels', value, LABEL_RULE));
   }
   const bytes = Object.entries(annotations).reduce((sum, [key, value]) => sum + key.length + String(value).length, 0);
   if (bytes > ANNOTATIONS_BYTES_MAX) {
-    causes.push({ reason: 'FieldValueTooLong', message: `Too long: may not be more than ${ANNOTATIONS_BYTES_MAX} bytes`, field: 'metadata.annotations' });
+    causes.push({
+      reason: 'FieldValueTooLong',
+      message: `Too long: may not be more than ${ANNOTATIONS_BYTES_MAX} bytes`,
+      field: 'metadata.annotations',
+    });
   }
   return causes;
 }

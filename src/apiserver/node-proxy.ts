@@ -1,4 +1,6 @@
-/** Logs and exec: found on the pod's node and passed through. Speaks to an agent as kube-apiserver speaks to a kubelet. */
+/**
+ * Logs and exec: found on the pod's node and passed through. Speaks to an agent as kube-apiserver speaks to a kubelet.
+ */
 import { type IncomingMessage, request as httpRequest } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Node, Pod } from '../kube/pod.ts';
@@ -19,7 +21,9 @@ interface NodeTarget {
   readonly path: string;
 }
 
-/** Streams a container's log to the client. @throws BadRequest when the pod has several containers and none is named. */
+/**
+ * Streams a container's log to the client. @throws BadRequest when the pod has several containers and none is named.
+ */
 export async function serveLogs(exchange: Exchange, path: ResourcePath, options: NodeProxyOptions): Promise<void> {
   const target = findTarget(exchange.query, path, { store: options.store, verb: 'containerLogs' });
   const headers = { authorization: `Bearer ${options.nodeToken}` };
@@ -61,7 +65,9 @@ async function readFailure(answer: IncomingMessage): Promise<StatusError> {
 
 /** Passes a WebSocket upgrade on and joins the two sockets. */
 export function proxyUpgrade(
-  client: { readonly request: IncomingMessage; readonly socket: Duplex; readonly head: Buffer }, target: NodeTarget, nodeToken: string,
+  client: { readonly request: IncomingMessage; readonly socket: Duplex; readonly head: Buffer },
+  target: NodeTarget,
+  nodeToken: string,
 ): void {
   const { request, socket, head } = client;
   const headers = { ...request.headers, authorization: `Bearer ${nodeToken}`, host: `${target.host}:${target.port}` };
@@ -88,19 +94,25 @@ export function proxyUpgrade(
 
 /** Where on which node the request about a container must go. @throws NotFound, BadRequest. */
 export function findTarget(
-  query: URLSearchParams, { namespace, name }: ResourcePath, { store, verb }: { store: Store; verb: 'containerLogs' | 'exec' },
+  query: URLSearchParams,
+  { namespace, name }: ResourcePath,
+  { store, verb }: { store: Store; verb: 'containerLogs' | 'exec' },
 ): NodeTarget {
-  const pod = store.get({ resource: 'pods', namespace, name }) as unknown as Pod | undefined; // why: the address says pods
+  // why: the address says pods
+  const pod = store.get({ resource: 'pods', namespace, name }) as unknown as Pod | undefined;
   if (pod === undefined) throw new StatusError('NotFound', `pods "${name}" not found`);
   const container = query.get('container') ?? onlyContainer(pod);
   const known = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].map((one) => one.name);
-  if (!known.includes(container)) throw new StatusError('BadRequest', `container ${container} is not valid for pod ${name}`);
+  if (!known.includes(container))
+    throw new StatusError('BadRequest', `container ${container} is not valid for pod ${name}`);
   const { nodeName } = pod.spec;
   if (nodeName === undefined) throw new StatusError('BadRequest', `pod ${name} does not have a host assigned`);
-  const node = store.get({ resource: 'nodes', namespace: '', name: nodeName }) as unknown as Node | undefined; // why: as above
+  // why: as above
+  const node = store.get({ resource: 'nodes', namespace: '', name: nodeName }) as unknown as Node | undefined;
   const host = node?.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address;
   const port = node?.status?.daemonEndpoints?.kubeletEndpoint.Port;
-  if (host === undefined || port === undefined) throw new StatusError('ServiceUnavailable', `cannot reach node ${nodeName}: it has not told its address`);
+  if (host === undefined || port === undefined)
+    throw new StatusError('ServiceUnavailable', `cannot reach node ${nodeName}: it has not told its address`);
   const rest = new URLSearchParams(query);
   rest.delete('container');
   return { host, port, path: `/${verb}/${namespace}/${name}/${container}?${rest}` };
@@ -110,9 +122,14 @@ function onlyContainer({ metadata, spec }: Pod): string {
   const names = spec.containers.map(({ name }) => name);
   const [only] = names;
   if (only !== undefined && names.length === 1) return only;
-  throw new StatusError('BadRequest', `a container name must be specified for pod ${metadata.name}, choose one of: [${names.join(' ')}]`);
+  throw new StatusError(
+    'BadRequest',
+    `a container name must be specified for pod ${metadata.name}, choose one of: [${names.join(' ')}]`,
+  );
 }
 
 function unreachableNode({ host, port }: NodeTarget, cause: unknown): StatusError {
-  return new StatusError('ServiceUnavailable', `cannot reach the node agent at ${host}:${port}: is it running?`, { cause });
+  return new StatusError('ServiceUnavailable', `cannot reach the node agent at ${host}:${port}: is it running?`, {
+    cause,
+  });
 }

@@ -1,6 +1,6 @@
 /** The objects by resource and key, by uid and by owner. Lists come out in order of key, as etcd gives them. */
 import type { StoredObject } from '../kube/object.ts';
-import type { Address } from './store.ts';
+import type { Address } from './address.ts';
 
 interface Shelf {
   readonly objects: Map<string, StoredObject>;
@@ -8,6 +8,7 @@ interface Shelf {
   order: readonly string[] | undefined;
 }
 
+/** All durable objects, found by key, uid and owner. */
 export class ObjectIndex {
   readonly #shelves = new Map<string, Shelf>();
   readonly #byUid = new Map<string, StoredObject>();
@@ -52,7 +53,8 @@ export class ObjectIndex {
     const found: StoredObject[] = [];
     for (const key of shelf.order) {
       const object = shelf.objects.get(key);
-      if (object !== undefined && (namespace === undefined || object.metadata.namespace === namespace)) found.push(object);
+      if (object !== undefined && (namespace === undefined || object.metadata.namespace === namespace))
+        found.push(object);
     }
     return found;
   }
@@ -68,7 +70,9 @@ export class ObjectIndex {
   namespaceContent(namespace: string): readonly Address[] {
     const prefix = `${namespace}/`;
     return [...this.#shelves].flatMap(([resource, { objects }]) =>
-      [...objects.keys()].filter((key) => key.startsWith(prefix)).map((key) => ({ resource, namespace, name: key.slice(prefix.length) })),
+      [...objects.keys()]
+        .filter((key) => key.startsWith(prefix))
+        .map((key) => ({ resource, namespace, name: key.slice(prefix.length) })),
     );
   }
 

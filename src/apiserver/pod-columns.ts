@@ -36,7 +36,8 @@ function podReason({ status, spec }: Pod): string {
 }
 
 function initReason({ state }: ContainerStatus, index: number, count: number): string {
-  if (state.terminated !== undefined) return `Init:${state.terminated.reason ?? `ExitCode:${state.terminated.exitCode}`}`;
+  if (state.terminated !== undefined)
+    return `Init:${state.terminated.reason ?? `ExitCode:${state.terminated.exitCode}`}`;
   const { reason } = state.waiting ?? {};
   return reason !== undefined && reason !== 'PodInitializing' ? `Init:${reason}` : `Init:${index}/${count}`;
 }

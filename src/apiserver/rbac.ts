@@ -33,7 +33,9 @@ interface Subject {
 const RBAC = 'rbac.authorization.k8s.io';
 const CLUSTER_ROLES = `clusterroles.${RBAC}`;
 
-/** True when some binding grants it. `system:masters` may do everything. O(bindings of the namespace and the cluster). */
+/**
+ * True when some binding grants it. `system:masters` may do everything. O(bindings of the namespace and the cluster).
+ */
 export function isAllowed(store: Store, attributes: Attributes): boolean {
   if (attributes.user.groups.includes('system:masters')) return true;
   const clusterWide = store.list(`clusterrolebindings.${RBAC}`).items;

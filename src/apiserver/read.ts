@@ -1,6 +1,12 @@
 /** Get and list: selectors, pages, and the form a client asks for. */
 import type { StoredObject } from '../kube/object.ts';
-import { matchesFields, matchesLabels, parseFieldSelector, parseLabelSelector, type Selector } from '../kube/selector.ts';
+import {
+  matchesFields,
+  matchesLabels,
+  parseFieldSelector,
+  parseLabelSelector,
+  type Selector,
+} from '../kube/selector.ts';
 import { apiVersionOf } from '../kube/object.ts';
 import { StatusError } from '../kube/status-error.ts';
 import type { Form } from './accept.ts';
@@ -25,7 +31,10 @@ export interface ReadRequest {
 
 /** @throws BadRequest when a selector does not parse. */
 export function parseFilter(query: URLSearchParams): Filter {
-  return { labels: parseLabelSelector(query.get('labelSelector') ?? ''), fields: parseFieldSelector(query.get('fieldSelector') ?? '') };
+  return {
+    labels: parseLabelSelector(query.get('labelSelector') ?? ''),
+    fields: parseFieldSelector(query.get('fieldSelector') ?? ''),
+  };
 }
 
 /** True when the object is among those the request is about. */
@@ -41,16 +50,28 @@ export function renderObject({ resource, form, query, nowMs }: ReadRequest, obje
   return JSON.stringify(toTable(resource, [object], { resourceVersion, includeObject: includeOf(query), nowMs }));
 }
 
-/** A page of a list as JSON text. @throws Expired when its continue token is too old; Timeout when the version is not there yet. */
+/**
+ * A page of a list as JSON text. @throws Expired when its continue token is too old; Timeout when the version is not
+ * there yet.
+ */
 export function renderList(store: Store, request: ReadRequest): string {
   const { resource, query, form, nowMs } = request;
   const page = takePage(store, request);
   const resourceVersion = String(page.revision);
   if (form === 'table') {
-    return JSON.stringify(toTable(resource, page.items, { resourceVersion, continueToken: page.next, includeObject: includeOf(query), nowMs }));
+    return JSON.stringify(
+      toTable(resource, page.items, {
+        resourceVersion,
+        continueToken: page.next,
+        includeObject: includeOf(query),
+        nowMs,
+      }),
+    );
   }
   const metadata = JSON.stringify({
-    resourceVersion, ...(page.next && { continue: page.next }), ...(page.left > 0 && { remainingItemCount: page.left }),
+    resourceVersion,
+    ...(page.next && { continue: page.next }),
+    ...(page.left > 0 && { remainingItemCount: page.left }),
   });
   if (form === 'metadata') {
     const items = JSON.stringify(page.items.map(toPartial));
@@ -73,14 +94,22 @@ interface ContinueToken {
 function takePage(store: Store, { resource, namespace, query }: ReadRequest): Page {
   const filter = parseFilter(query);
   const token = parseContinue(query.get('continue'));
-  const snapshot = findSnapshot(store, { name: resourceName(resource), namespace: namespace || undefined, query, token });
+  const snapshot = findSnapshot(store, {
+    name: resourceName(resource),
+    namespace: namespace || undefined,
+    query,
+    token,
+  });
   const from = token?.after;
-  const rest = snapshot.items.filter((object) => passes(filter, object) && (from === undefined || pageKey(object) > from));
+  const rest = snapshot.items.filter(
+    (object) => passes(filter, object) && (from === undefined || pageKey(object) > from),
+  );
   const limit = Number(query.get('limit') ?? 0);
   const items = limit > 0 ? rest.slice(0, limit) : rest;
   const left = rest.length - items.length;
   const last = items.at(-1);
-  const next = left > 0 && last !== undefined ? formatContinue({ revision: snapshot.revision, after: pageKey(last) }) : undefined;
+  const next =
+    left > 0 && last !== undefined ? formatContinue({ revision: snapshot.revision, after: pageKey(last) }) : undefined;
   return { items, revision: snapshot.revision, next, left };
 }
 
@@ -95,7 +124,10 @@ function findSnapshot(store: Store, { name, namespace, query, token }: SnapshotR
   if (token !== undefined) return store.listAt(name, namespace, token.revision);
   const wanted = Number(query.get('resourceVersion') ?? 0);
   if (wanted > store.revision) {
-    const details = { causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version', field: '' }], retryAfterSeconds: 1 };
+    const details = {
+      causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version', field: '' }],
+      retryAfterSeconds: 1,
+    };
     throw new StatusError('Timeout', `Too large resource version: ${wanted}, current: ${store.revision}`, { details });
   }
   if (query.get('resourceVersionMatch') === 'Exact') return store.listAt(name, namespace, wanted);
@@ -113,7 +145,8 @@ function formatContinue(token: ContinueToken): string {
 function parseContinue(text: string | null): ContinueToken | undefined {
   if (text === null || text === '') return undefined;
   try {
-    const { revision, after } = JSON.parse(Buffer.from(text, 'base64url').toString()) as ContinueToken; // why: checked in the next line
+    // why: checked in the next line
+    const { revision, after } = JSON.parse(Buffer.from(text, 'base64url').toString()) as ContinueToken;
     if (Number.isInteger(revision) && typeof after === 'string') return { revision, after };
   } catch {
     // why: any text that is not a token of ours is answered below

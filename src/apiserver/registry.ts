@@ -13,7 +13,11 @@ interface CrdVersion {
   readonly schema?: { readonly openAPIV3Schema?: StructuralSchema };
   readonly subresources?: { readonly status?: unknown };
   readonly additionalPrinterColumns?: readonly {
-    readonly name: string; readonly type: string; readonly jsonPath: string; readonly priority?: number; readonly description?: string;
+    readonly name: string;
+    readonly type: string;
+    readonly jsonPath: string;
+    readonly priority?: number;
+    readonly description?: string;
   }[];
 }
 
@@ -21,12 +25,16 @@ interface CrdSpec {
   readonly group: string;
   readonly scope: Resource['scope'];
   readonly names: {
-    readonly kind: string; readonly plural: string; readonly singular?: string;
-    readonly shortNames?: readonly string[]; readonly categories?: readonly string[];
+    readonly kind: string;
+    readonly plural: string;
+    readonly singular?: string;
+    readonly shortNames?: readonly string[];
+    readonly categories?: readonly string[];
   };
   readonly versions: readonly CrdVersion[];
 }
 
+/** The resources that are served now. */
 export class Registry {
   readonly #builtin: readonly Resource[];
   readonly #custom = new Map<string, readonly Resource[]>();
@@ -41,7 +49,9 @@ export class Registry {
   }
 
   find(group: string, version: string, plural: string): Resource | undefined {
-    return this.list().find((resource) => resource.plural === plural && resource.group === group && resource.version === version);
+    return this.list().find(
+      (resource) => resource.plural === plural && resource.group === group && resource.version === version,
+    );
   }
 
   /** By the name the store knows it by: `pods`, `trainingjobs.athanor.dev`. */
@@ -52,7 +62,10 @@ export class Registry {
   /** Serves what the CRD declares, from now on. */
   addCrd(crd: StoredObject): void {
     const spec = crd['spec'] as CrdSpec; // why: checked by checkCrd before it was stored
-    this.#custom.set(crd.metadata.name, spec.versions.filter(({ served }) => served).map((version) => toResource(spec, version)));
+    this.#custom.set(
+      crd.metadata.name,
+      spec.versions.filter(({ served }) => served).map((version) => toResource(spec, version)),
+    );
   }
 
   removeCrd(name: string): void {
@@ -62,11 +75,22 @@ export class Registry {
 
 function toResource({ group, scope, names }: CrdSpec, version: CrdVersion): Resource {
   const schema = version.schema?.openAPIV3Schema ?? { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
-  const columns = version.additionalPrinterColumns ?? [{ name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' }];
+  const columns = version.additionalPrinterColumns ?? [
+    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+  ];
   return {
-    group, version: version.name, kind: names.kind, plural: names.plural, scope,
-    singular: names.singular ?? names.kind.toLowerCase(), shortNames: names.shortNames ?? [], categories: names.categories ?? [],
-    hasStatus: version.subresources?.status !== undefined, isCustom: true, schema, listKeys: schemaListKeys(schema),
+    group,
+    version: version.name,
+    kind: names.kind,
+    plural: names.plural,
+    scope,
+    singular: names.singular ?? names.kind.toLowerCase(),
+    shortNames: names.shortNames ?? [],
+    categories: names.categories ?? [],
+    hasStatus: version.subresources?.status !== undefined,
+    isCustom: true,
+    schema,
+    listKeys: schemaListKeys(schema),
     columns: columns.map(({ jsonPath, ...column }) => ({ ...column, read: jsonPath })),
   };
 }
@@ -76,31 +100,59 @@ export function checkCrd(crd: StoredObject): readonly FieldCause[] {
   if (!isJsonObject(crd['spec'])) return [{ reason: 'FieldValueRequired', message: 'Required value', field: 'spec' }];
   const { group, scope, names, versions } = crd['spec'] as unknown as Partial<CrdSpec>; // why: about to be checked
   const causes: FieldCause[] = [];
-  for (const [field, value] of Object.entries({ group, scope, 'names.kind': names?.kind, 'names.plural': names?.plural, versions })) {
-    if (value === undefined) causes.push({ reason: 'FieldValueRequired', message: 'Required value', field: `spec.${field}` });
+  for (const [field, value] of Object.entries({
+    group,
+    scope,
+    'names.kind': names?.kind,
+    'names.plural': names?.plural,
+    versions,
+  })) {
+    if (value === undefined)
+      causes.push({ reason: 'FieldValueRequired', message: 'Required value', field: `spec.${field}` });
   }
   if (causes.length > 0) return causes;
   if (crd.metadata.name !== `${names?.plural}.${group}`) {
     causes.push(invalidCause('metadata.name', crd.metadata.name, 'must be spec.names.plural+"."+spec.group'));
   }
   if (!Array.isArray(versions) || versions.filter(({ storage }) => storage).length !== 1) {
-    causes.push(invalidCause('spec.versions', versions?.length ?? 0, 'must have exactly one version marked as storage version'));
+    causes.push(
+      invalidCause('spec.versions', versions?.length ?? 0, 'must have exactly one version marked as storage version'),
+    );
   }
   return causes;
 }
 
-/** The CRD with the conditions that clients wait for; one that is not valid is left as it is, for `checkCrd` to refuse. */
+/**
+ * The CRD with the conditions that clients wait for; one that is not valid is left as it is, for `checkCrd` to refuse.
+ */
 export function acceptCrd(crd: StoredObject): StoredObject {
   if (checkCrd(crd).length > 0) return crd;
   const spec = crd['spec'] as CrdSpec; // why: just checked
   const time = crd.metadata.creationTimestamp;
-  const old = isJsonObject(crd['status']) && Array.isArray(crd['status']['conditions']) ? crd['status']['conditions'] : undefined;
+  const old =
+    isJsonObject(crd['status']) && Array.isArray(crd['status']['conditions']) ? crd['status']['conditions'] : undefined;
   const conditions = old ?? [
-    { type: 'NamesAccepted', status: 'True', reason: 'NoConflicts', message: 'no conflicts found', lastTransitionTime: time },
-    { type: 'Established', status: 'True', reason: 'InitialNamesAccepted', message: 'the initial names have been accepted', lastTransitionTime: time },
+    {
+      type: 'NamesAccepted',
+      status: 'True',
+      reason: 'NoConflicts',
+      message: 'no conflicts found',
+      lastTransitionTime: time,
+    },
+    {
+      type: 'Established',
+      status: 'True',
+      reason: 'InitialNamesAccepted',
+      message: 'the initial names have been accepted',
+      lastTransitionTime: time,
+    },
   ];
   const { names } = spec;
   const acceptedNames = { singular: names.kind.toLowerCase(), listKind: `${names.kind}List`, ...names };
   const storedVersions = spec.versions.filter(({ storage }) => storage).map(({ name }) => name);
-  return { ...crd, spec: { conversion: { strategy: 'None' }, ...spec, names: acceptedNames }, status: { conditions, acceptedNames, storedVersions } };
+  return {
+    ...crd,
+    spec: { conversion: { strategy: 'None' }, ...spec, names: acceptedNames },
+    status: { conditions, acceptedNames, storedVersions },
+  };
 }

@@ -15,14 +15,20 @@ export interface ResourcePath {
 
 /** `/api/v1/...` and `/apis/group/version/...` that name a resource; undefined for discovery and all other paths. */
 export function parseResourcePath(path: string): ResourcePath | undefined {
-  const parts = path.split('/').filter((part) => part !== '').map(decodeURIComponent);
+  const parts = path
+    .split('/')
+    .filter((part) => part !== '')
+    .map(decodeURIComponent);
   const isCore = parts[0] === 'api';
   if (!isCore && parts[0] !== 'apis') return undefined;
   const [group = '', version = ''] = isCore ? ['', parts[1]] : parts.slice(1, 3);
   return parseBelow({ group, version }, parts.slice(isCore ? 2 : 3));
 }
 
-function parseBelow(groupVersion: { group: string; version: string }, parts: readonly string[]): ResourcePath | undefined {
+function parseBelow(
+  groupVersion: { group: string; version: string },
+  parts: readonly string[],
+): ResourcePath | undefined {
   const isInNamespace = parts[0] === 'namespaces' && parts.length > 2 && !NAMESPACE_SUBRESOURCES.has(parts[2] ?? '');
   const [plural, name = '', subresource, ...rest] = isInNamespace ? parts.slice(2) : parts;
   if (plural === undefined) return undefined;

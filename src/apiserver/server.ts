@@ -1,4 +1,7 @@
-/** The embedded API server: opens the store, listens on TLS, sends every request to its verb. Generic: knows no kind of Athanor's. */
+/**
+ * The embedded API server: opens the store, listens on TLS, sends every request to its verb. Generic: knows no kind of
+ * Athanor's.
+ */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
@@ -48,11 +51,16 @@ export interface ApiServer {
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const parts = await assemble(options);
   const { serverCertPem: cert, serverKeyPem: key } = options.credentials;
-  const server = createServer({ cert, key, keepAliveTimeout: 120_000, requestTimeout: 0, headersTimeout: 60_000 }, (request, response) => {
-    void handle(parts, request, response);
-  });
+  const server = createServer(
+    { cert, key, keepAliveTimeout: 120_000, requestTimeout: 0, headersTimeout: 60_000 },
+    (request, response) => {
+      void handle(parts, request, response);
+    },
+  );
   server.on('upgrade', (request, socket, head) => void upgrade(parts, { request, socket, head }));
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(options.port, options.host, resolve));
+  await new Promise<void>((resolve, reject) =>
+    server.once('error', reject).listen(options.port, options.host, resolve),
+  );
   const { port } = server.address() as AddressInfo; // why: it listens on TCP
   return {
     url: `https://${options.host}:${port}`,
@@ -93,7 +101,11 @@ async function assemble(options: ApiServerOptions): Promise<Parts> {
 }
 
 /** Serves a custom resource as soon as its definition is durable, and removes its objects with it. */
-function followCrds(store: Store, registry: Registry, { deleter, report }: Pick<Parts, 'deleter'> & Pick<ApiServerOptions, 'report'>): void {
+function followCrds(
+  store: Store,
+  registry: Registry,
+  { deleter, report }: Pick<Parts, 'deleter'> & Pick<ApiServerOptions, 'report'>,
+): void {
   const name = 'customresourcedefinitions.apiextensions.k8s.io';
   for (const crd of store.list(name).items) registry.addCrd(crd);
   store.subscribe(({ address, type, object }) => {
@@ -143,7 +155,10 @@ async function route(parts: Parts, exchange: Exchange): Promise<void> {
     const found = discover(exchange.path, parts.registry, isAggregated);
     if (found === undefined) throw new StatusError('NotFound', 'the server could not find the requested resource');
     if (isAggregated && /^\/apis?\/?$/.test(exchange.path)) {
-      exchange.response.setHeader('content-type', 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList');
+      exchange.response.setHeader(
+        'content-type',
+        'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList',
+      );
       exchange.response.writeHead(200).end(JSON.stringify(found));
       return;
     }
@@ -158,9 +173,12 @@ function authorizePath(store: Store, { user, path }: Exchange): void {
 }
 
 async function routeResource(parts: Parts, exchange: Exchange, path: ResourcePath): Promise<void> {
-  const isReview = VIRTUAL_RESOURCES.some(({ name, group, version }) => name === path.plural && group === path.group && version === path.version);
+  const isReview = VIRTUAL_RESOURCES.some(
+    ({ name, group, version }) => name === path.plural && group === path.group && version === path.version,
+  );
   const resource = parts.registry.find(path.group, path.version, path.plural);
-  if (resource === undefined && !isReview) throw new StatusError('NotFound', 'the server could not find the requested resource');
+  if (resource === undefined && !isReview)
+    throw new StatusError('NotFound', 'the server could not find the requested resource');
   const verb = verbOf(exchange, path);
   authorize(parts.store, { exchange, path, verb });
   const subresourceOptions = { ...parts, nowMs: () => parts.options.clock.nowMs() };
@@ -170,15 +188,28 @@ async function routeResource(parts: Parts, exchange: Exchange, path: ResourcePat
   const full = path.subresource === undefined ? '' : `${path.plural}/${path.subresource}`;
   if (full === 'pods/binding' && verb === 'create') return serveBinding(request, subresourceOptions);
   if (full === 'serviceaccounts/token' && verb === 'create') return serveTokenRequest(request, subresourceOptions);
-  if (full === 'pods/log' && verb === 'get') return serveLogs(exchange, path, { store: parts.store, nodeToken: parts.options.nodeToken });
-  if (full === 'pods/exec') throw new StatusError('BadRequest', 'cannot exec: this server speaks WebSocket here (v4 and v5.channel.k8s.io), not SPDY');
+  if (full === 'pods/log' && verb === 'get')
+    return serveLogs(exchange, path, { store: parts.store, nodeToken: parts.options.nodeToken });
+  if (full === 'pods/exec')
+    throw new StatusError(
+      'BadRequest',
+      'cannot exec: this server speaks WebSocket here (v4 and v5.channel.k8s.io), not SPDY',
+    );
   if (full !== '' && !(path.subresource === 'status' && resource.hasStatus)) {
     throw new StatusError('NotFound', `the server does not offer the subresource ${full}`);
   }
-  await serveVerb(verb, request, { store: parts.store, writer: parts.writer, deleter: parts.deleter, clock: parts.options.clock });
+  await serveVerb(verb, request, {
+    store: parts.store,
+    writer: parts.writer,
+    deleter: parts.deleter,
+    clock: parts.options.clock,
+  });
 }
 
-function authorize(store: Store, { exchange, path, verb }: { exchange: Exchange; path: ResourcePath; verb: string }): void {
+function authorize(
+  store: Store,
+  { exchange, path, verb }: { exchange: Exchange; path: ResourcePath; verb: string },
+): void {
   const { group, plural, subresource, namespace, name } = path;
   const resource = subresource === undefined ? plural : `${plural}/${subresource}`;
   const { user } = exchange;
@@ -200,30 +231,59 @@ function checkNamespace(store: Store, resource: Resource, { path, verb }: { path
   }
   if (namespace === '') return;
   const found = store.get({ resource: 'namespaces', namespace: '', name: namespace });
-  if (found === undefined) throw new StatusError('NotFound', `namespaces "${namespace}" not found`, { details: { kind: 'namespaces', name: namespace } });
+  if (found === undefined)
+    throw new StatusError('NotFound', `namespaces "${namespace}" not found`, {
+      details: { kind: 'namespaces', name: namespace },
+    });
   if (found.metadata.deletionTimestamp === undefined || verb !== 'create' || path.subresource !== undefined) return;
-  const causes = [{ reason: 'NamespaceTerminating', message: `namespace ${namespace} is being terminated`, field: 'metadata.namespace' }];
+  const causes = [
+    {
+      reason: 'NamespaceTerminating',
+      message: `namespace ${namespace} is being terminated`,
+      field: 'metadata.namespace',
+    },
+  ];
   const message = `${plural} is forbidden: unable to create new content in namespace ${namespace} because it is being terminated`;
   throw new StatusError('Forbidden', message, { details: { kind: plural, causes } });
 }
 
-async function upgrade(parts: Parts, client: { request: IncomingMessage; socket: Duplex; head: Buffer }): Promise<void> {
+async function upgrade(
+  parts: Parts,
+  client: { request: IncomingMessage; socket: Duplex; head: Buffer },
+): Promise<void> {
   const { request, socket } = client;
   socket.on('error', () => socket.destroy());
   try {
     const url = new URL(request.url ?? '/', 'https://localhost');
     const user = await authenticate(parts.tokens, request.headers.authorization);
     const path = parseResourcePath(url.pathname);
-    if (path?.plural !== 'pods' || path.subresource !== 'exec') throw new StatusError('NotFound', 'the server could not find the requested resource');
+    if (path?.plural !== 'pods' || path.subresource !== 'exec')
+      throw new StatusError('NotFound', 'the server could not find the requested resource');
     if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
-      throw new StatusError('BadRequest', 'cannot exec: this server speaks WebSocket here (v4 and v5.channel.k8s.io), not SPDY');
+      throw new StatusError(
+        'BadRequest',
+        'cannot exec: this server speaks WebSocket here (v4 and v5.channel.k8s.io), not SPDY',
+      );
     }
-    const attributes = { user, verb: 'create', group: '', resource: 'pods/exec', namespace: path.namespace, name: path.name };
-    if (!isAllowed(parts.store, attributes)) throw new StatusError('Forbidden', `pods "${path.name}" is forbidden: User "${user.name}" cannot exec into it`);
-    proxyUpgrade(client, findTarget(url.searchParams, path, { store: parts.store, verb: 'exec' }), parts.options.nodeToken);
+    const attributes = {
+      user,
+      verb: 'create',
+      group: '',
+      resource: 'pods/exec',
+      namespace: path.namespace,
+      name: path.name,
+    };
+    if (!isAllowed(parts.store, attributes))
+      throw new StatusError('Forbidden', `pods "${path.name}" is forbidden: User "${user.name}" cannot exec into it`);
+    proxyUpgrade(
+      client,
+      findTarget(url.searchParams, path, { store: parts.store, verb: 'exec' }),
+      parts.options.nodeToken,
+    );
   } catch (error) {
     const { message, reason } = toStatusError(error);
-    const code = reason === 'Unauthorized' ? '401 Unauthorized' : reason === 'Forbidden' ? '403 Forbidden' : '400 Bad Request';
+    const code =
+      reason === 'Unauthorized' ? '401 Unauthorized' : reason === 'Forbidden' ? '403 Forbidden' : '400 Bad Request';
     socket.end(`HTTP/1.1 ${code}\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n${message}\n`);
   }
 }

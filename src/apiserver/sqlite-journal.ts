@@ -20,7 +20,11 @@ export function openSqliteJournal(path: string): Journal {
     waiting.clear();
   };
   worker.on('error', failAll);
-  worker.on('exit', (code) => failAll(new StatusError('ServiceUnavailable', `cannot use cluster database ${path}: its thread ended with ${code}`)));
+  worker.on('exit', (code) =>
+    failAll(
+      new StatusError('ServiceUnavailable', `cannot use cluster database ${path}: its thread ended with ${code}`),
+    ),
+  );
   const call = (request: Omit<JournalRequest, 'id'>) =>
     new Promise<JournalAnswer>((resolve, reject) => {
       const id = nextId++;
@@ -28,7 +32,8 @@ export function openSqliteJournal(path: string): Journal {
       worker.postMessage({ ...request, id });
     });
   return {
-    load: async () => (await call({ verb: 'load' })).content as JournalContent, // why: the worker answers load with content
+    // why: the worker answers load with content
+    load: async () => (await call({ verb: 'load' })).content as JournalContent,
     append: async (batch: readonly JournalEntry[]) => void (await call({ verb: 'append', batch })),
     close: async () => {
       await call({ verb: 'close' });

@@ -1,22 +1,20 @@
-/** All objects in memory, a ring of what changed, and a journal under them. A write is seen by readers once it is durable, never before. */
+/**
+ * All objects in memory, a ring of what changed, and a journal under them. A write is seen by readers once it is
+ * durable, never before.
+ */
 import { assert } from '../base/assert.ts';
 import { freezeJson } from '../base/json.ts';
 import type { StoredObject } from '../kube/object.ts';
 import { StatusError } from '../kube/status-error.ts';
+import { type Address, formatKey, parseKey } from './address.ts';
 import { EventRing, type StoreEvent } from './event-ring.ts';
 import type { Journal, JournalEntry } from './journal.ts';
 import { ObjectIndex } from './object-index.ts';
 
-/** Where an object lives in the store. */
-export interface Address {
-  /** `pods` or `trainingjobs.athanor.dev`. */
-  readonly resource: string;
-  /** '' for cluster-scoped objects. */
-  readonly namespace: string;
-  readonly name: string;
-}
-
-/** Decides the next state of one object from its newest one; undefined deletes. Throws to refuse. Returning the same object changes nothing. */
+/**
+ * Decides the next state of one object from its newest one; undefined deletes. Throws to refuse. Returning the same
+ * object changes nothing.
+ */
 export type Change = (current: StoredObject | undefined) => StoredObject | undefined;
 
 export interface Snapshot {
@@ -37,6 +35,7 @@ const PENDING_MAX = 20_000;
 /** Changes written in one batch. */
 const BATCH_MAX = 1_000;
 
+/** The objects of the cluster. */
 export class Store {
   readonly #journal: Journal;
   readonly #index = new ObjectIndex();
@@ -91,7 +90,8 @@ export class Store {
     if (revision === this.#durableRevision) return this.list(resource, namespace);
     const objects = new Map(this.#index.list(resource, namespace).map((object) => [keyIn(object), object]));
     for (const event of this.eventsSince(revision).toReversed()) {
-      if (event.address.resource !== resource || (namespace !== undefined && event.address.namespace !== namespace)) continue;
+      if (event.address.resource !== resource || (namespace !== undefined && event.address.namespace !== namespace))
+        continue;
       const key = keyIn(event.object);
       if (event.previous === undefined) objects.delete(key);
       else objects.set(key, event.previous);
@@ -146,7 +146,10 @@ export class Store {
       return current;
     }
     if (this.#pending.length >= PENDING_MAX) {
-      throw new StatusError('TooManyRequests', `cannot write ${key}: ${PENDING_MAX} writes wait for the disk, try again`);
+      throw new StatusError(
+        'TooManyRequests',
+        `cannot write ${key}: ${PENDING_MAX} writes wait for the disk, try again`,
+      );
     }
     return this.#stage({ address, key, current, next });
   }
@@ -214,14 +217,4 @@ function toEntry({ type, revision, address, object }: StoreEvent): JournalEntry 
 
 function keyIn({ metadata }: StoredObject): string {
   return `${metadata.namespace ?? ''}/${metadata.name}`;
-}
-
-/** `resource/namespace/name`. */
-export function formatKey({ resource, namespace, name }: Address): string {
-  return `${resource}/${namespace}/${name}`;
-}
-
-function parseKey(key: string): Address {
-  const [resource = '', namespace = '', ...name] = key.split('/');
-  return { resource, namespace, name: name.join('/') };
 }

@@ -19,15 +19,23 @@ export interface SubresourceOptions {
 }
 
 /** Gives a pod its node. @throws Conflict when it has one. */
-export async function serveBinding({ exchange, path, resource }: ResourceRequest, options: SubresourceOptions): Promise<void> {
+export async function serveBinding(
+  { exchange, path, resource }: ResourceRequest,
+  options: SubresourceOptions,
+): Promise<void> {
   const body = await readJsonObject(exchange);
   const target = isJsonObject(body['target']) ? String(body['target']['name'] ?? '') : '';
-  if (target === '') throw new StatusError('BadRequest', `cannot bind pod ${path.namespace}/${path.name}: target.name is missing`);
-  const bound = await options.writer.amend({ resource: 'pods', namespace: path.namespace, name: path.name }, (current) => {
-    const pod = current as unknown as Pod; // why: the path says pods
-    if (pod.metadata.deletionTimestamp !== undefined || pod.spec.nodeName !== undefined) throw conflict({ resource, name: path.name });
-    return bindPod(current, target, options.nowMs());
-  });
+  if (target === '')
+    throw new StatusError('BadRequest', `cannot bind pod ${path.namespace}/${path.name}: target.name is missing`);
+  const bound = await options.writer.amend(
+    { resource: 'pods', namespace: path.namespace, name: path.name },
+    (current) => {
+      const pod = current as unknown as Pod; // why: the path says pods
+      if (pod.metadata.deletionTimestamp !== undefined || pod.spec.nodeName !== undefined)
+        throw conflict({ resource, name: path.name });
+      return bindPod(current, target, options.nowMs());
+    },
+  );
   if (bound === undefined) throw notFound({ resource, name: path.name });
   sendJson(exchange, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }, 201);
 }
@@ -43,20 +51,31 @@ const TOKEN_SECONDS_DEFAULT = 3600;
 const TOKEN_SECONDS_MIN = 600;
 
 /** TokenRequest of a service account. @throws Invalid when the time asked for is under ten minutes. */
-export async function serveTokenRequest({ exchange, path, resource }: ResourceRequest, options: SubresourceOptions): Promise<void> {
+export async function serveTokenRequest(
+  { exchange, path, resource }: ResourceRequest,
+  options: SubresourceOptions,
+): Promise<void> {
   const account = options.store.get({ resource: 'serviceaccounts', namespace: path.namespace, name: path.name });
   if (account === undefined) throw notFound({ resource, name: path.name });
   const body = await readJsonObject(exchange);
   const spec = isJsonObject(body['spec']) ? body['spec'] : {};
   const expirationSeconds = Number(spec['expirationSeconds'] ?? TOKEN_SECONDS_DEFAULT);
   if (!(expirationSeconds >= TOKEN_SECONDS_MIN)) {
-    throw new StatusError('Invalid', `TokenRequest "" is invalid: spec.expirationSeconds: Invalid value: ${expirationSeconds}: may not specify a duration less than 10 minutes`);
+    throw new StatusError(
+      'Invalid',
+      `TokenRequest "" is invalid: spec.expirationSeconds: Invalid value: ${expirationSeconds}: may not specify a duration less than 10 minutes`,
+    );
   }
   const bound = isJsonObject(spec['boundObjectRef']) ? spec['boundObjectRef'] : undefined;
   const pod = bound === undefined ? {} : { pod: { name: String(bound['name']), uid: String(bound['uid']) } };
   const audiences = Array.isArray(spec['audiences']) ? spec['audiences'].map(String) : [];
   const { token, expiresAtMs } = await options.tokens.issue({
-    namespace: path.namespace, serviceAccount: path.name, serviceAccountUid: account.metadata.uid ?? '', expirationSeconds, audiences, ...pod,
+    namespace: path.namespace,
+    serviceAccount: path.name,
+    serviceAccountUid: account.metadata.uid ?? '',
+    expirationSeconds,
+    audiences,
+    ...pod,
   });
   const status = { token, expirationTimestamp: formatTime(expiresAtMs) };
   sendJson(exchange, { ...body, kind: 'TokenRequest', apiVersion: 'authentication.k8s.io/v1', spec, status }, 201);
@@ -66,7 +85,10 @@ export async function serveTokenRequest({ exchange, path, resource }: ResourceRe
 export async function serveReview(kind: string, exchange: Exchange, options: SubresourceOptions): Promise<void> {
   const body = await readJsonObject(exchange);
   const spec = isJsonObject(body['spec']) ? body['spec'] : {};
-  const status = kind === 'tokenreviews' ? await reviewToken(spec, options) : reviewAccess(kind, spec, { exchange, store: options.store });
+  const status =
+    kind === 'tokenreviews'
+      ? await reviewToken(spec, options)
+      : reviewAccess(kind, spec, { exchange, store: options.store });
   sendJson(exchange, { ...body, metadata: { creationTimestamp: null }, spec, status }, 201);
 }
 
@@ -80,9 +102,15 @@ async function reviewToken(spec: JsonObject, { tokens }: SubresourceOptions): Pr
   }
 }
 
-function reviewAccess(kind: string, spec: JsonObject, { exchange, store }: { exchange: Exchange; store: Store }): unknown {
+function reviewAccess(
+  kind: string,
+  spec: JsonObject,
+  { exchange, store }: { exchange: Exchange; store: Store },
+): unknown {
   const user: User =
-    kind === 'selfsubjectaccessreviews' ? exchange.user : { name: String(spec['user'] ?? ''), groups: toTexts(spec['groups']) };
+    kind === 'selfsubjectaccessreviews'
+      ? exchange.user
+      : { name: String(spec['user'] ?? ''), groups: toTexts(spec['groups']) };
   const asked = isJsonObject(spec['resourceAttributes']) ? spec['resourceAttributes'] : undefined;
   const open = isJsonObject(spec['nonResourceAttributes']) ? spec['nonResourceAttributes'] : {};
   const text = (value: unknown) => (value === undefined ? '' : String(value));
@@ -90,7 +118,11 @@ function reviewAccess(kind: string, spec: JsonObject, { exchange, store }: { exc
     asked === undefined
       ? isAllowed(store, { user, verb: text(open['verb']), path: text(open['path']) })
       : isAllowed(store, {
-          user, verb: text(asked['verb']), group: text(asked['group']), namespace: text(asked['namespace']), name: text(asked['name']),
+          user,
+          verb: text(asked['verb']),
+          group: text(asked['group']),
+          namespace: text(asked['namespace']),
+          name: text(asked['name']),
           resource: asked['subresource'] ? `${asked['resource']}/${asked['subresource']}` : text(asked['resource']),
         });
   return { allowed, ...(!allowed && { reason: 'no role binding grants it' }) };
@@ -102,6 +134,7 @@ function toTexts(value: unknown): readonly string[] {
 
 async function readJsonObject(exchange: Exchange): Promise<JsonObject> {
   const body = await readBody(exchange);
-  if (!isJsonObject(body)) throw new StatusError('BadRequest', 'the object provided is unrecognized: it is not a JSON object');
+  if (!isJsonObject(body))
+    throw new StatusError('BadRequest', 'the object provided is unrecognized: it is not a JSON object');
   return body;
 }

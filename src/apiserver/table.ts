@@ -14,12 +14,23 @@ export interface TableOptions {
 
 /** The wire form of `as=Table;v=v1;g=meta.k8s.io`. */
 export function toTable(resource: Resource, objects: readonly KubeObject[], options: TableOptions): unknown {
-  const columns: readonly PrinterColumn[] = [{ name: 'Name', type: 'string', read: '.metadata.name' }, ...resource.columns];
+  const columns: readonly PrinterColumn[] = [
+    { name: 'Name', type: 'string', read: '.metadata.name' },
+    ...resource.columns,
+  ];
   return {
-    kind: 'Table', apiVersion: 'meta.k8s.io/v1',
-    metadata: { resourceVersion: options.resourceVersion, ...(options.continueToken && { continue: options.continueToken }) },
+    kind: 'Table',
+    apiVersion: 'meta.k8s.io/v1',
+    metadata: {
+      resourceVersion: options.resourceVersion,
+      ...(options.continueToken && { continue: options.continueToken }),
+    },
     columnDefinitions: columns.map(({ name, type, description = '', priority = 0 }, index) => ({
-      name, type: type === 'date' ? 'date' : type, format: index === 0 ? 'name' : '', description, priority,
+      name,
+      type: type === 'date' ? 'date' : type,
+      format: index === 0 ? 'name' : '',
+      description,
+      priority,
     })),
     rows: objects.map((object) => ({
       cells: columns.map((column) => readCell(column, object, options.nowMs)),
@@ -41,7 +52,11 @@ function readCell({ read, type }: PrinterColumn, object: KubeObject, nowMs: numb
   if (first === undefined || first === null) return type === 'string' ? '' : null;
   if (type === 'date') return formatAge(String(first), nowMs);
   if (values.length > 1) return values.map(String).join(',');
-  return type === 'string' && typeof first !== 'string' ? (typeof first === 'object' ? JSON.stringify(first) : String(first)) : first;
+  return type === 'string' && typeof first !== 'string'
+    ? typeof first === 'object'
+      ? JSON.stringify(first)
+      : String(first)
+    : first;
 }
 
 /** Kubernetes' short age: `5s`, `3m20s`, `4h`, `12d`. `<unknown>` when there is no time. */

@@ -1,4 +1,7 @@
-/** Who bears a token: the owner of the cluster, or a service account. Tokens of service accounts are JWTs signed with the cluster's key (RFC 7519). */
+/**
+ * Who bears a token: the owner of the cluster, or a service account. Tokens of service accounts are JWTs signed with
+ * the cluster's key (RFC 7519).
+ */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { type CryptoKey, jwtVerify, SignJWT } from 'jose';
 import type { Clock } from '../base/clock.ts';
@@ -12,6 +15,7 @@ export interface User {
   readonly groups: readonly string[];
 }
 
+/** Who signs the tokens of service accounts. */
 export const ISSUER = 'https://kubernetes.default.svc';
 const ALGORITHM = 'ES256';
 const SECONDS_MAX = 365 * 24 * 3600;
@@ -33,6 +37,7 @@ export interface TokenSubject {
   readonly audiences: readonly string[];
 }
 
+/** Issues tokens, and tells who bears one. */
 export class Tokens {
   readonly #options: TokenOptions;
 
@@ -79,7 +84,11 @@ export class Tokens {
   async #verify(token: string): Promise<Readonly<Record<string, unknown>>> {
     try {
       const currentDate = new Date(this.#options.clock.nowMs());
-      const { payload } = await jwtVerify(token, this.#options.publicKey, { issuer: ISSUER, algorithms: [ALGORITHM], currentDate });
+      const { payload } = await jwtVerify(token, this.#options.publicKey, {
+        issuer: ISSUER,
+        algorithms: [ALGORITHM],
+        currentDate,
+      });
       return payload;
     } catch (cause) {
       throw unauthorized(cause);

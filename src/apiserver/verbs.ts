@@ -1,4 +1,7 @@
-/** From an HTTP request to a verb of the store: get, list, watch, create, update, patch, delete. Knows which content type means which patch. */
+/**
+ * From an HTTP request to a verb of the store: get, list, watch, create, update, patch, delete. Knows which content
+ * type means which patch.
+ */
 import type { Clock } from '../base/clock.ts';
 import { isJsonObject } from '../base/json.ts';
 import type { StoredObject } from '../kube/object.ts';
@@ -13,7 +16,8 @@ import type { ResourcePath } from './request-path.ts';
 import { type Resource, resourceName } from './resource.ts';
 import type { Store } from './store.ts';
 import { serveWatch } from './watch.ts';
-import { isObjectLike, notFound, type WriteContext, type Writer } from './writer.ts';
+import type { WriteContext } from './write-context.ts';
+import { isObjectLike, notFound, type Writer } from './writer.ts';
 
 export interface VerbOptions {
   readonly store: Store;
@@ -34,12 +38,22 @@ export function verbOf({ request, query }: Exchange, path: ResourcePath): string
   const isCollection = path.name === '';
   const isWatch = query.get('watch') === 'true' || query.get('watch') === '1';
   switch (request.method) {
-    case 'GET': case 'HEAD': return isCollection ? (isWatch ? 'watch' : 'list') : isWatch ? 'watch' : 'get';
-    case 'POST': return 'create';
-    case 'PUT': return 'update';
-    case 'PATCH': return 'patch';
-    case 'DELETE': return isCollection ? 'deletecollection' : 'delete';
-    default: throw new StatusError('MethodNotAllowed', `the server does not allow the method ${request.method} on the requested resource`);
+    case 'GET':
+    case 'HEAD':
+      return isCollection ? (isWatch ? 'watch' : 'list') : isWatch ? 'watch' : 'get';
+    case 'POST':
+      return 'create';
+    case 'PUT':
+      return 'update';
+    case 'PATCH':
+      return 'patch';
+    case 'DELETE':
+      return isCollection ? 'deletecollection' : 'delete';
+    default:
+      throw new StatusError(
+        'MethodNotAllowed',
+        `the server does not allow the method ${request.method} on the requested resource`,
+      );
   }
 }
 
@@ -47,17 +61,28 @@ export function verbOf({ request, query }: Exchange, path: ResourcePath): string
 export async function serveVerb(verb: string, request: ResourceRequest, options: VerbOptions): Promise<void> {
   const { exchange, path } = request;
   if ((verb === 'create') !== (path.name === '') && ['create', 'update', 'patch'].includes(verb)) {
-    throw new StatusError('MethodNotAllowed', `cannot ${verb} ${path.plural}: ${verb === 'create' ? 'a name is' : 'no name is'} in the path`);
+    throw new StatusError(
+      'MethodNotAllowed',
+      `cannot ${verb} ${path.plural}: ${verb === 'create' ? 'a name is' : 'no name is'} in the path`,
+    );
   }
   switch (verb) {
-    case 'get': return sendJsonText(exchange, readOne(request, options));
-    case 'list': return sendJsonText(exchange, renderList(options.store, readRequest(request, options)));
-    case 'watch': return serveWatch(watchable(request), options.store, { ...readRequest(request, options), clock: options.clock });
-    case 'create': return createOne(request, options);
-    case 'update': return sendWritten(request, await options.writer.update(writeContext(request), await readObject(exchange)));
-    case 'patch': return sendWritten(request, await patchOne(request, options));
-    case 'delete': return deleteOne(request, options);
-    default: return deleteMany(request, options);
+    case 'get':
+      return sendJsonText(exchange, readOne(request, options));
+    case 'list':
+      return sendJsonText(exchange, renderList(options.store, readRequest(request, options)));
+    case 'watch':
+      return serveWatch(watchable(request), options.store, { ...readRequest(request, options), clock: options.clock });
+    case 'create':
+      return createOne(request, options);
+    case 'update':
+      return sendWritten(request, await options.writer.update(writeContext(request), await readObject(exchange)));
+    case 'patch':
+      return sendWritten(request, await patchOne(request, options));
+    case 'delete':
+      return deleteOne(request, options);
+    default:
+      return deleteMany(request, options);
   }
 }
 
@@ -86,7 +111,9 @@ function writeContext({ exchange, path, resource }: ResourceRequest): WriteConte
   const validation = query.get('fieldValidation');
   const agent = (request.headers['user-agent'] ?? 'unknown').split('/')[0]?.slice(0, 128) ?? 'unknown';
   return {
-    resource, namespace: path.namespace, name: path.name,
+    resource,
+    namespace: path.namespace,
+    name: path.name,
     subresource: path.subresource === 'status' ? 'status' : undefined,
     fieldManager: query.get('fieldManager') ?? agent,
     fieldValidation: validation === 'Strict' || validation === 'Ignore' ? validation : 'Warn',
@@ -97,7 +124,8 @@ function writeContext({ exchange, path, resource }: ResourceRequest): WriteConte
 
 async function readObject(exchange: Exchange): Promise<StoredObject> {
   const body = await readBody(exchange);
-  if (!isObjectLike(body)) throw new StatusError('BadRequest', 'the object provided is unrecognized: it is not an object with metadata');
+  if (!isObjectLike(body))
+    throw new StatusError('BadRequest', 'the object provided is unrecognized: it is not an object with metadata');
   return body;
 }
 
@@ -120,15 +148,27 @@ async function patchOne(request: ResourceRequest, { writer }: VerbOptions): Prom
     case 'application/merge-patch+json':
       return writer.patch(context, (current) => asObject(mergePatch(current, body)));
     case 'application/json-patch+json':
-      return writer.patch(context, (current) => asObject(jsonPatch(current, body as readonly JsonPatchOperation[]))); // why: jsonPatch checks it
+      // why: jsonPatch checks it
+      return writer.patch(context, (current) => asObject(jsonPatch(current, body as readonly JsonPatchOperation[])));
     case 'application/apply-patch+yaml': {
       if (!isObjectLike(body)) throw new StatusError('BadRequest', 'cannot apply: the body is not an object');
-      if (!exchange.query.has('fieldManager')) throw new StatusError('BadRequest', 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch');
-      return writer.apply(context, { ...body, metadata: { ...body.metadata, name: path.name } }, exchange.query.get('force') === 'true');
+      if (!exchange.query.has('fieldManager'))
+        throw new StatusError(
+          'BadRequest',
+          'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
+        );
+      return writer.apply(
+        context,
+        { ...body, metadata: { ...body.metadata, name: path.name } },
+        exchange.query.get('force') === 'true',
+      );
     }
     default: {
       const wanted = 'application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml';
-      throw new StatusError('UnsupportedMediaType', `cannot patch ${resourceName(resource)} with ${type}: accepted media types include: ${wanted}`);
+      throw new StatusError(
+        'UnsupportedMediaType',
+        `cannot patch ${resourceName(resource)} with ${type}: accepted media types include: ${wanted}`,
+      );
     }
   }
 }
@@ -143,20 +183,27 @@ async function readDeleteRequest(exchange: Exchange): Promise<DeleteRequest> {
   const { query } = exchange;
   const given = isJsonObject(body) ? (body as DeleteRequest) : {}; // why: DeleteOptions of the wire have these fields
   const grace = query.get('gracePeriodSeconds');
-  const policy = query.get('propagationPolicy') as DeleteRequest['propagationPolicy'] | null; // why: unknown words act as the default
+  // why: unknown words act as the default
+  const policy = query.get('propagationPolicy') as DeleteRequest['propagationPolicy'] | null;
   return {
     gracePeriodSeconds: grace === null ? given.gracePeriodSeconds : Number(grace),
     propagationPolicy: policy ?? given.propagationPolicy,
     preconditions: given.preconditions,
-    dryRun: query.get('dryRun') === 'All' || (isJsonObject(body) && Array.isArray(body['dryRun']) && body['dryRun'].includes('All')),
+    dryRun:
+      query.get('dryRun') === 'All' ||
+      (isJsonObject(body) && Array.isArray(body['dryRun']) && body['dryRun'].includes('All')),
   };
 }
 
-async function deleteOne({ exchange, path, resource }: ResourceRequest, { deleter, store }: VerbOptions): Promise<void> {
+async function deleteOne(
+  { exchange, path, resource }: ResourceRequest,
+  { deleter, store }: VerbOptions,
+): Promise<void> {
   const request = await readDeleteRequest(exchange);
   const { namespace, name } = path;
   const last = await deleter.delete({ resource, namespace, name }, request);
-  if (store.get({ resource: resourceName(resource), namespace, name }) !== undefined) return sendJsonText(exchange, objectText(last));
+  if (store.get({ resource: resourceName(resource), namespace, name }) !== undefined)
+    return sendJsonText(exchange, objectText(last));
   const details = { name, group: resource.group, kind: resource.plural, uid: last.metadata.uid };
   sendJson(exchange, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details });
 }
@@ -169,7 +216,14 @@ async function deleteMany(request: ResourceRequest, { deleter, store }: VerbOpti
   for (const object of items.filter((item) => passes(filter, item))) {
     const { name, namespace = '' } = object.metadata;
     const target = { resource, namespace, name };
-    if (store.get({ resource: resourceName(resource), namespace, name }) !== undefined) await deleter.delete(target, asked);
+    if (store.get({ resource: resourceName(resource), namespace, name }) !== undefined)
+      await deleter.delete(target, asked);
   }
-  sendJson(exchange, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details: { group: resource.group, kind: resource.plural } });
+  sendJson(exchange, {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Success',
+    details: { group: resource.group, kind: resource.plural },
+  });
 }

@@ -23,14 +23,19 @@ export function serveWatch(exchange: Exchange, store: Store, options: ReadReques
   const { response, query } = exchange;
   const filter = parseFilter(query);
   const name = resourceName(options.resource);
-  response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private', 'transfer-encoding': 'chunked' });
+  response.writeHead(200, {
+    'content-type': 'application/json',
+    'cache-control': 'no-cache, private',
+    'transfer-encoding': 'chunked',
+  });
   response.flushHeaders();
   const send = (type: string, text: string) => {
     response.write(`{"type":"${type}","object":${text}}\n`);
     if (response.writableLength > UNSENT_BYTES_MAX) response.destroy();
   };
   const onEvent = (event: StoreEvent) => {
-    if (event.address.resource !== name || (options.namespace !== '' && event.address.namespace !== options.namespace)) return;
+    if (event.address.resource !== name || (options.namespace !== '' && event.address.namespace !== options.namespace))
+      return;
     const type = typeFor(filter, event);
     if (type !== undefined) send(type, renderEvent(options, type === 'DELETED' ? lastSeen(event) : event.object));
   };
@@ -70,8 +75,11 @@ function follow({ exchange, store, onEvent, send, options }: Stream & { exchange
   const { response, query } = exchange;
   const unsubscribe = store.subscribe(onEvent);
   const timeoutSeconds = Number(query.get('timeoutSeconds') ?? 0);
-  const cancelTimeout = options.clock.after(timeoutSeconds > 0 ? timeoutSeconds * 1000 : TIMEOUT_DEFAULT_MS, () => response.end());
-  const cancelBookmarks = query.get('allowWatchBookmarks') === 'true' ? repeat(options.clock, sendBookmark) : () => undefined;
+  const cancelTimeout = options.clock.after(timeoutSeconds > 0 ? timeoutSeconds * 1000 : TIMEOUT_DEFAULT_MS, () =>
+    response.end(),
+  );
+  const cancelBookmarks =
+    query.get('allowWatchBookmarks') === 'true' ? repeat(options.clock, sendBookmark) : () => undefined;
   response.on('close', () => {
     unsubscribe();
     cancelTimeout();
@@ -112,8 +120,13 @@ function renderEvent({ resource, form, query, nowMs }: ReadRequest, object: Stor
   return JSON.stringify(toTable(resource, [object], { resourceVersion, includeObject: includeOf(query), nowMs }));
 }
 
-function bookmark({ resource, form }: ReadRequest, revision: number, annotations?: Readonly<Record<string, string>>): string {
+function bookmark(
+  { resource, form }: ReadRequest,
+  revision: number,
+  annotations?: Readonly<Record<string, string>>,
+): string {
   const metadata = { resourceVersion: String(revision), creationTimestamp: null, ...(annotations && { annotations }) };
-  if (form === 'table') return JSON.stringify({ kind: 'Table', apiVersion: 'meta.k8s.io/v1', metadata, columnDefinitions: [], rows: [] });
+  if (form === 'table')
+    return JSON.stringify({ kind: 'Table', apiVersion: 'meta.k8s.io/v1', metadata, columnDefinitions: [], rows: [] });
   return JSON.stringify({ kind: resource.kind, apiVersion: apiVersionOf(resource), metadata });
 }

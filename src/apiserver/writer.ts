@@ -8,22 +8,11 @@ import type { ObjectMeta, StoredObject } from '../kube/object.ts';
 import { type FieldCause, StatusError } from '../kube/status-error.ts';
 import { applyDefaults, prune, validate } from '../kube/structural.ts';
 import { prepareCreate } from './create.ts';
+import type { WriteContext } from './write-context.ts';
 import { checkMetadata } from './metadata-rules.ts';
 import { type Resource, resourceName } from './resource.ts';
-import type { Address, Store } from './store.ts';
-
-/** What every write needs besides the object. */
-export interface WriteContext {
-  readonly resource: Resource;
-  readonly namespace: string;
-  readonly name: string;
-  readonly subresource?: 'status' | undefined;
-  readonly fieldManager: string;
-  readonly fieldValidation: 'Ignore' | 'Warn' | 'Strict';
-  readonly dryRun: boolean;
-  /** Receives warnings for the client. */
-  readonly warn: (message: string) => void;
-}
+import type { Address } from './address.ts';
+import type { Store } from './store.ts';
 
 export interface WriterOptions {
   readonly store: Store;
@@ -32,6 +21,7 @@ export interface WriterOptions {
   readonly newUid: () => string;
 }
 
+/** Makes of a request what is to be stored. */
 export class Writer {
   readonly #options: WriterOptions;
 
@@ -73,7 +63,9 @@ export class Writer {
     const { clock, random, newUid } = this.#options;
     return this.#write(context, addressOf(context), (current) => {
       if (current === undefined && context.subresource !== undefined) throw notFound(context);
-      const basis = current ?? prepareCreate(context, { ...bare(applied), spec: undefined }, { nowMs: clock.nowMs(), random, newUid });
+      const basis =
+        current ??
+        prepareCreate(context, { ...bare(applied), spec: undefined }, { nowMs: clock.nowMs(), random, newUid });
       const merged = applyObject(basis, withoutServerFields(applied), { ...this.#manager(context), force });
       if (current === undefined) return this.#admit(context, merged);
       const kept = this.#keepServerFields(context, current, merged);
@@ -83,7 +75,10 @@ export class Writer {
   }
 
   /** A change that the server itself makes (finalizers, deletion, binding): no admission, no manager. */
-  async amend(address: Address, change: (current: StoredObject) => StoredObject | undefined): Promise<StoredObject | undefined> {
+  async amend(
+    address: Address,
+    change: (current: StoredObject) => StoredObject | undefined,
+  ): Promise<StoredObject | undefined> {
     return this.#options.store.write(address, (current) => {
       if (current === undefined) return undefined;
       const next = change(current);
@@ -93,7 +88,8 @@ export class Writer {
 
   #replace(context: WriteContext, current: StoredObject, body: StoredObject): StoredObject | undefined {
     const version = body.metadata?.resourceVersion;
-    if (version !== undefined && version !== '' && version !== current.metadata.resourceVersion) throw conflict(context);
+    if (version !== undefined && version !== '' && version !== current.metadata.resourceVersion)
+      throw conflict(context);
     const kept = this.#keepServerFields(context, current, body);
     const admitted = this.#admit(context, kept, current);
     const unmanaged = { ...admitted, metadata: withManagers(admitted.metadata, current.metadata.managedFields) };
@@ -105,14 +101,41 @@ export class Writer {
   #keepServerFields({ resource, subresource }: WriteContext, current: StoredObject, body: StoredObject): StoredObject {
     const managedFields = body.metadata?.managedFields ?? current.metadata.managedFields;
     if (subresource === 'status') {
-      return dropUndefined({ ...current, status: body['status'], metadata: withManagers(current.metadata, managedFields) });
+      return dropUndefined({
+        ...current,
+        status: body['status'],
+        metadata: withManagers(current.metadata, managedFields),
+      });
     }
-    const { uid, creationTimestamp, deletionTimestamp, deletionGracePeriodSeconds, generation, resourceVersion, namespace } = current.metadata;
-    const fixed = { uid, creationTimestamp, deletionTimestamp, deletionGracePeriodSeconds, generation, resourceVersion, namespace };
+    const {
+      uid,
+      creationTimestamp,
+      deletionTimestamp,
+      deletionGracePeriodSeconds,
+      generation,
+      resourceVersion,
+      namespace,
+    } = current.metadata;
+    const fixed = {
+      uid,
+      creationTimestamp,
+      deletionTimestamp,
+      deletionGracePeriodSeconds,
+      generation,
+      resourceVersion,
+      namespace,
+    };
     const { apiVersion, kind } = current;
-    const metadata = { ...body.metadata, ...fixed, name: current.metadata.name } as ObjectMeta; // why: holes are dropped below
+    // why: holes are dropped below
+    const metadata = { ...body.metadata, ...fixed, name: current.metadata.name } as ObjectMeta;
     const status = resource.hasStatus ? { status: current['status'] } : {};
-    const next = dropUndefined({ ...body, apiVersion, kind, metadata: withManagers(metadata, managedFields), ...status });
+    const next = dropUndefined({
+      ...body,
+      apiVersion,
+      kind,
+      metadata: withManagers(metadata, managedFields),
+      ...status,
+    });
     const isNewGeneration = generation !== undefined && !isEqual(desiredPart(next), desiredPart(current));
     return isNewGeneration ? { ...next, metadata: { ...next.metadata, generation: generation + 1 } } : next;
   }
@@ -131,15 +154,23 @@ export class Writer {
   }
 
   #manager({ fieldManager, subresource, resource }: WriteContext) {
-    return { name: fieldManager, subresource, time: formatTime(this.#options.clock.nowMs()), listKeys: resource.listKeys };
+    return {
+      name: fieldManager,
+      subresource,
+      time: formatTime(this.#options.clock.nowMs()),
+      listKeys: resource.listKeys,
+    };
   }
 
   async #write(
-    { dryRun, resource, name }: WriteContext, address: Address, change: (current: StoredObject | undefined) => StoredObject | undefined,
+    { dryRun, resource, name }: WriteContext,
+    address: Address,
+    change: (current: StoredObject | undefined) => StoredObject | undefined,
   ): Promise<StoredObject> {
     const { store } = this.#options;
     const written = dryRun ? change(store.get(address)) : await store.write(address, change);
-    if (written === undefined) throw new StatusError('InternalError', `cannot write ${resourceName(resource)} ${name}: nothing is left of it`);
+    if (written === undefined)
+      throw new StatusError('InternalError', `cannot write ${resourceName(resource)} ${name}: nothing is left of it`);
     return written;
   }
 }
@@ -151,7 +182,10 @@ function admitToSchema({ resource, fieldValidation, warn }: WriteContext, object
   const pruned = prune(schema, rest, unknown) as object; // why: an object stays one
   if (unknown.length > 0 && fieldValidation === 'Strict') {
     const fields = unknown.map((field) => `unknown field "${field}"`).join(', ');
-    throw new StatusError('BadRequest', `${resource.kind} in version "${resource.version}" cannot be handled as a ${resource.kind}: strict decoding error: ${fields}`);
+    throw new StatusError(
+      'BadRequest',
+      `${resource.kind} in version "${resource.version}" cannot be handled as a ${resource.kind}: strict decoding error: ${fields}`,
+    );
   }
   if (fieldValidation === 'Warn') for (const field of unknown) warn(`unknown field "${field}"`);
   const defaulted = applyDefaults(schema, pruned) as object; // why: an object stays one
@@ -176,7 +210,11 @@ function withoutServerFields(applied: StoredObject): StoredObject {
 }
 
 function bare({ apiVersion, kind, metadata }: StoredObject): StoredObject {
-  return { apiVersion, kind, metadata: { name: metadata.name, ...(metadata.namespace && { namespace: metadata.namespace }) } };
+  return {
+    apiVersion,
+    kind,
+    metadata: { name: metadata.name, ...(metadata.namespace && { namespace: metadata.namespace }) },
+  };
 }
 
 function desiredPart({ metadata: _metadata, status: _status, ...rest }: StoredObject): unknown {
@@ -215,7 +253,9 @@ function invalidObject({ group, kind }: Resource, name: string, causes: readonly
   const texts = causes.map(({ field, message }) => `${field}: ${message}`);
   const why = texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`;
   const subject = group === '' ? kind : `${kind}.${group}`;
-  return new StatusError('Invalid', `${subject} "${name}" is invalid: ${why}`, { details: { group, kind, name, causes } });
+  return new StatusError('Invalid', `${subject} "${name}" is invalid: ${why}`, {
+    details: { group, kind, name, causes },
+  });
 }
 
 /** True for any JSON object with metadata; what a body must be at least. */

@@ -1,4 +1,7 @@
-/** Time as a parameter, so that a simulator can replay it. The system clock lives in the rooms that may touch the outside world. */
+/**
+ * Time as a parameter, so that a simulator can replay it. The system clock lives in the rooms that may touch the
+ * outside world.
+ */
 
 /** Cancels a timer; calling it twice, or after the timer fired, does nothing. */
 export type Cancel = () => void;

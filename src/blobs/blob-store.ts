@@ -1,4 +1,6 @@
-/** What every store of files promises, whoever keeps the bytes. Knows keys and streams; nothing of folders or buckets. */
+/**
+ * What every store of files promises, whoever keeps the bytes. Knows keys and streams; nothing of folders or buckets.
+ */
 
 /** Bytes as they come; a source that throws leaves nothing behind. */
 export type ByteSource = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;

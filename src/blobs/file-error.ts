@@ -6,7 +6,10 @@ export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
   return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }
 
-/** A full disk or missing permission as a StatusError that says so; every other error as it is. `act` continues "cannot". */
+/**
+ * A full disk or missing permission as a StatusError that says so; every other error as it is. `act` continues
+ * "cannot".
+ */
 export function explainFileError(error: unknown, act: string): unknown {
   if (hasCode(error, 'ENOSPC', 'EDQUOT')) {
     return new StatusError('ServiceUnavailable', `cannot ${act}: the disk is full, make room and try again`, {

@@ -1,6 +1,9 @@
 /** Some at a time. Knows nothing of what is done. */
 
-/** Maps in order of items with at most `limit` at work; the first failure stops new work and is thrown when all have ended. */
+/**
+ * Maps in order of items with at most `limit` at work; the first failure stops new work and is thrown when all have
+ * ended.
+ */
 export async function mapConcurrently<T, R>(
   items: readonly T[],
   limit: number,

@@ -23,7 +23,8 @@ export interface MaterializeOptions {
 
 /**
  * Copies the tree beside the target and renames it there, so that the target is whole or absent.
- * @throws NotFound for a missing tree or file, AlreadyExists when the target has content, InternalError for a damaged file.
+ * @throws NotFound for a missing tree or file, AlreadyExists when the target has content, InternalError for a damaged
+ * file.
  */
 export async function materialize(store: BlobStore, options: MaterializeOptions): Promise<void> {
   const { digest, targetFolder, signal } = options;

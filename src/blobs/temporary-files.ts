@@ -7,7 +7,10 @@ import { hasCode } from './file-error.ts';
 const FOLDER = '.temporary';
 const STALE_AFTER_MS = 3_600_000;
 
-/** Names for new files. What a crash left behind goes when it is an hour old: younger ones may belong to a living process. */
+/**
+ * Names for new files. What a crash left behind goes when it is an hour old: younger ones may belong to a living
+ * process.
+ */
 export class TemporaryFiles {
   readonly #folder: string;
 

@@ -7,7 +7,9 @@ interface TokenReview {
 }
 
 /** @throws Unauthorized from the function it returns, when the token is nobody's. */
-export function askTokenReview(client: ApiClient): (request: { readonly bearerToken: string }) => Promise<{ readonly user: string }> {
+export function askTokenReview(
+  client: ApiClient,
+): (request: { readonly bearerToken: string }) => Promise<{ readonly user: string }> {
   return async ({ bearerToken }) => {
     const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec: { token: bearerToken } };
     const { status } = await client.request<TokenReview>('POST', '/apis/authentication.k8s.io/v1/tokenreviews', body);

@@ -1,4 +1,7 @@
-/** Wires all rooms into one process: the embedded cluster and everything that runs on it. Starts and stops; decides nothing. */
+/**
+ * Wires all rooms into one process: the embedded cluster and everything that runs on it. Starts and stops; decides
+ * nothing.
+ */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { availableParallelism, hostname, totalmem, userInfo } from 'node:os';
@@ -65,26 +68,57 @@ async function startAll({ config, log, env }: AssembleOptions, closings: Closing
   await mkdir(paths.cache, { recursive: true });
   const credentials = await ensureCredentials(paths.pki);
   const api = await startApiServer({
-    host: HOST, port: config.kubernetesPort, journal: openSqliteJournal(paths.cluster), credentials, nodeToken, clock, random: Math.random,
+    host: HOST,
+    port: config.kubernetesPort,
+    journal: openSqliteJournal(paths.cluster),
+    credentials,
+    nodeToken,
+    clock,
+    random: Math.random,
     report: report('apiserver'),
   }).catch(explainListenError('the Kubernetes API', config.kubernetesPort, '--kubernetes-port'));
   closings.push(() => api.close());
   const client = connect(api.url, credentials, 'athanor');
   closings.push(() => client.close());
-  const [tracking] = await Promise.all([startRows({ config, client, clock, report: report('tracking') }, closings), installKinds(client)]);
+  const [tracking] = await Promise.all([
+    startRows({ config, client, clock, report: report('tracking') }, closings),
+    installKinds(client),
+  ]);
   const settings = { trackingUrl: tracking.url, blobsUrl: config.blobsUrl, nodeCachePath: paths.cache };
   const controllers = startControllers({
-    client, controllers: KINDS, clock, settings, report: (what, error) => log.warn({ room: 'control', what, err: error }, 'trouble'),
+    client,
+    controllers: KINDS,
+    clock,
+    settings,
+    report: (what, error) => log.warn({ room: 'control', what, err: error }, 'trouble'),
   });
   closings.push(() => controllers.close());
-  const scheduler = startScheduler({ client, clock, schedulerNames: ['athanor', 'default-scheduler'], report: report('scheduler') });
+  const scheduler = startScheduler({
+    client,
+    clock,
+    schedulerNames: ['athanor', 'default-scheduler'],
+    report: report('scheduler'),
+  });
   closings.push(() => scheduler.close());
-  const gateway = await startGateway({ client, clock, host: HOST, port: config.gatewayPort, authenticate: askTokenReview(client), report: report('gateway') })
-    .catch(explainListenError('the gateway', config.gatewayPort, '--gateway-port'));
+  const gateway = await startGateway({
+    client,
+    clock,
+    host: HOST,
+    port: config.gatewayPort,
+    authenticate: askTokenReview(client),
+    report: report('gateway'),
+  }).catch(explainListenError('the gateway', config.gatewayPort, '--gateway-port'));
   closings.push(() => gateway.close());
   const agent = await startAgent({
-    client, clock, log: log.child({ room: 'agent' }), nodeName: config.nodeName, root: paths.node, authToken: nodeToken,
-    images: nodeImages(config), hiddenPaths: [paths.pki], env: nodeEnv(env, api.url),
+    client,
+    clock,
+    log: log.child({ room: 'agent' }),
+    nodeName: config.nodeName,
+    root: paths.node,
+    authToken: nodeToken,
+    images: nodeImages(config),
+    hiddenPaths: [config.home],
+    env: nodeEnv(env, api.url),
     capacity: { cpuMillis: availableParallelism() * 1000, memoryBytes: totalmem(), extended: config.devices },
     labels: { 'athanor.dev/host': hostname().toLowerCase() },
   });
@@ -104,13 +138,25 @@ interface RowsOptions {
   readonly report: (error: unknown) => void;
 }
 
-async function startRows({ config, client, clock, report }: RowsOptions, closings: Closing[]): Promise<{ readonly url: string }> {
-  const database = openDatabase<TrackingSchema>(config.databaseUrl === undefined ? { path: pathsOf(config.home).rows } : { url: config.databaseUrl });
+async function startRows(
+  { config, client, clock, report }: RowsOptions,
+  closings: Closing[],
+): Promise<{ readonly url: string }> {
+  const database = openDatabase<TrackingSchema>(
+    config.databaseUrl === undefined ? { path: pathsOf(config.home).rows } : { url: config.databaseUrl },
+  );
   closings.push(() => database.close());
   const blobs = await openBlobStore(config.blobsUrl);
   const tracking = await startTracking({
-    host: HOST, port: config.trackingPort, database, blobs, clock, newId: () => randomUUID().replaceAll('-', ''), owner: userInfo().username,
-    authenticate: askTokenReview(client), onSurprise: report,
+    host: HOST,
+    port: config.trackingPort,
+    database,
+    blobs,
+    clock,
+    newId: () => randomUUID().replaceAll('-', ''),
+    owner: userInfo().username,
+    authenticate: askTokenReview(client),
+    onSurprise: report,
   }).catch(explainListenError('tracking', config.trackingPort, '--tracking-port'));
   closings.push(() => tracking.close());
   return tracking;

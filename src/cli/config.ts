@@ -1,4 +1,7 @@
-/** Everything that can be configured, read once: flags, then environment, then athanor.yaml, then defaults. The only reader of all of them. */
+/**
+ * Everything that can be configured, read once: flags, then environment, then athanor.yaml, then defaults. The only
+ * reader of all of them.
+ */
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -79,7 +82,8 @@ function readFile(path: string): FileConfig {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}; // why: fs errors carry a code; the file is optional
+    // why: fs errors carry a code; the file is optional
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
     throw error;
   }
   const parsed = FileConfig.safeParse(parse(text) ?? {});
@@ -90,7 +94,14 @@ function readFile(path: string): FileConfig {
 /** Files and folders of a home. */
 export function pathsOf(home: string) {
   return {
-    kubeconfig: join(home, 'kubeconfig'), lock: join(home, 'lock.db'), run: join(home, 'run.json'), log: join(home, 'logs', 'athanor.log'),
-    pki: join(home, 'pki'), cluster: join(home, 'cluster.db'), rows: join(home, 'rows.db'), node: join(home, 'node'), cache: join(home, 'cache'),
+    kubeconfig: join(home, 'kubeconfig'),
+    lock: join(home, 'lock.db'),
+    run: join(home, 'run.json'),
+    log: join(home, 'logs', 'athanor.log'),
+    pki: join(home, 'pki'),
+    cluster: join(home, 'cluster.db'),
+    rows: join(home, 'rows.db'),
+    node: join(home, 'node'),
+    cache: join(home, 'cache'),
   } as const;
 }

@@ -22,8 +22,13 @@ export function createContext(flags: GlobalFlags): CommandContext {
 }
 
 /** Runs `work` with a client of the cluster that ATHANOR_KUBECONFIG names, or else the home's own. */
-export async function withClient<T>({ config, env }: CommandContext, work: (client: ApiClient) => Promise<T>): Promise<T> {
-  const client = createClient(readKubeconfig(env['ATHANOR_KUBECONFIG'] || pathsOf(config.home).kubeconfig, 'athanor-cli'));
+export async function withClient<T>(
+  { config, env }: CommandContext,
+  work: (client: ApiClient) => Promise<T>,
+): Promise<T> {
+  const client = createClient(
+    readKubeconfig(env['ATHANOR_KUBECONFIG'] || pathsOf(config.home).kubeconfig, 'athanor-cli'),
+  );
   try {
     return await work(client);
   } finally {

@@ -31,7 +31,8 @@ export function explainError(error: unknown, stderr: NodeJS.WritableStream, isDe
   const known = toStatusError(error);
   const { code, hint }: Ending = ENDINGS[known.reason];
   stderr.write(`error: ${known.message}\n`);
-  for (const { field, message } of known.details?.causes ?? []) if (!known.message.includes(message)) stderr.write(`  ${field}: ${message}\n`);
+  for (const { field, message } of known.details?.causes ?? [])
+    if (!known.message.includes(message)) stderr.write(`  ${field}: ${message}\n`);
   if (hint !== undefined) stderr.write(`hint: ${hint}\n`);
   if (isDebug) stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
   return code;

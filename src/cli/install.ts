@@ -13,10 +13,26 @@ const SERVED_TRIES_MAX = 50;
 const SERVED_EVERY_MS = 20;
 
 const ONNX_RUNTIME = {
-  apiVersion: apiVersionOf(servingRuntime), kind: 'ServingRuntime', metadata: { name: 'onnx' },
+  apiVersion: apiVersionOf(servingRuntime),
+  kind: 'ServingRuntime',
+  metadata: { name: 'onnx' },
   spec: {
-    formats: ['onnx'], image: 'athanor', port: 8080, readyPath: '/v2/health/ready',
-    args: ['model', 'serve', '--model', '$(MODEL_PATH)', '--name', '$(MODEL_NAME)', '--host', '$(POD_IP)', '--port', '$(PORT)'],
+    formats: ['onnx'],
+    image: 'athanor',
+    port: 8080,
+    readyPath: '/v2/health/ready',
+    args: [
+      'model',
+      'serve',
+      '--model',
+      '$(MODEL_PATH)',
+      '--name',
+      '$(MODEL_NAME)',
+      '--host',
+      '$(POD_IP)',
+      '--port',
+      '$(PORT)',
+    ],
   },
 };
 
@@ -24,7 +40,13 @@ const ONNX_RUNTIME = {
 export async function installKinds(client: ApiClient): Promise<void> {
   const crds = KINDS.map(({ kind }) => toCrd(kind));
   await Promise.all(crds.map((crd) => apply(client, crd)));
-  const patch = { name: ONNX_RUNTIME.metadata.name, type: 'apply' as const, body: ONNX_RUNTIME, fieldManager: FIELD_MANAGER, force: true };
+  const patch = {
+    name: ONNX_RUNTIME.metadata.name,
+    type: 'apply' as const,
+    body: ONNX_RUNTIME,
+    fieldManager: FIELD_MANAGER,
+    force: true,
+  };
   for (let tries = 1; ; tries++) {
     try {
       await client.patch(servingRuntime, patch);
@@ -38,5 +60,11 @@ export async function installKinds(client: ApiClient): Promise<void> {
 
 async function apply(client: ApiClient, object: KubeObject): Promise<void> {
   const { name } = object.metadata;
-  await client.patch(WELL_KNOWN.CustomResourceDefinition, { name, type: 'apply', body: object, fieldManager: FIELD_MANAGER, force: true });
+  await client.patch(WELL_KNOWN.CustomResourceDefinition, {
+    name,
+    type: 'apply',
+    body: object,
+    fieldManager: FIELD_MANAGER,
+    force: true,
+  });
 }

@@ -18,7 +18,9 @@ export interface LogFlags {
 
 /** Label by which a kind's pods are found. */
 const LABELS: Readonly<Record<string, string>> = {
-  TrainingJob: 'athanor.dev/training-job', Dataset: 'athanor.dev/dataset', InferenceService: 'athanor.dev/inference-service',
+  TrainingJob: 'athanor.dev/training-job',
+  Dataset: 'athanor.dev/dataset',
+  InferenceService: 'athanor.dev/inference-service',
 };
 
 /** @throws NotFound when there is no such pod, or the object has none yet. */
@@ -26,11 +28,17 @@ export async function printLogs(context: CommandContext, target: string, flags: 
   await withClient(context, async (client) => {
     const pods = await findPods(client, target, flags);
     const isAlone = pods.length === 1;
-    await Promise.all(pods.map((pod) => printPodLog(client, pod, { context, flags, prefix: isAlone ? '' : `[${pod.metadata.name}] ` })));
+    await Promise.all(
+      pods.map((pod) => printPodLog(client, pod, { context, flags, prefix: isAlone ? '' : `[${pod.metadata.name}] ` })),
+    );
   });
 }
 
-async function findPods(client: ApiClient, target: string, { namespace = 'default', names }: LogFlags): Promise<readonly Pod[]> {
+async function findPods(
+  client: ApiClient,
+  target: string,
+  { namespace = 'default', names }: LogFlags,
+): Promise<readonly Pod[]> {
   const isBare = !target.includes('/') && names.length === 0;
   if (isBare) {
     try {
@@ -40,7 +48,10 @@ async function findPods(client: ApiClient, target: string, { namespace = 'defaul
       return findLabelled(client, { labels: Object.values(LABELS), name: target, namespace });
     }
   }
-  const { word, names: [name = ''] } = splitTarget(target, names);
+  const {
+    word,
+    names: [name = ''],
+  } = splitTarget(target, names);
   const { kind } = await getResource(client, word);
   if (kind === 'Pod') return [await client.get<Pod>(WELL_KNOWN.Pod, name, namespace)];
   const label = LABELS[kind];
@@ -48,12 +59,18 @@ async function findPods(client: ApiClient, target: string, { namespace = 'defaul
   return findLabelled(client, { labels: [label], name, namespace });
 }
 
-async function findLabelled(client: ApiClient, { labels, name, namespace }: { labels: readonly string[]; name: string; namespace: string }): Promise<readonly Pod[]> {
+async function findLabelled(
+  client: ApiClient,
+  { labels, name, namespace }: { labels: readonly string[]; name: string; namespace: string },
+): Promise<readonly Pod[]> {
   for (const label of labels) {
     const { items } = await client.list<Pod>(WELL_KNOWN.Pod, { namespace, labelSelector: `${label}=${name}` });
     if (items.length > 0) return items;
   }
-  throw new StatusError('NotFound', `cannot print logs of ${name}: there is no pod of that name, and no job, data set or service of it has pods`);
+  throw new StatusError(
+    'NotFound',
+    `cannot print logs of ${name}: there is no pod of that name, and no job, data set or service of it has pods`,
+  );
 }
 
 export interface PrintLog {
@@ -62,7 +79,10 @@ export interface PrintLog {
   readonly prefix: string;
 }
 
-/** Prints one pod's log; with `follow`, from its first init container to the end of its main one, waiting for each to start. */
+/**
+ * Prints one pod's log; with `follow`, from its first init container to the end of its main one, waiting for each to
+ * start.
+ */
 export async function printPodLog(client: ApiClient, pod: Pod, print: PrintLog): Promise<void> {
   const { flags } = print;
   const main = flags.container ?? pod.spec.containers[0]?.name ?? '';
@@ -74,7 +94,11 @@ export async function printPodLog(client: ApiClient, pod: Pod, print: PrintLog):
   }
 }
 
-async function printContainerLog(client: ApiClient, pod: Pod, { context, flags, prefix, container }: PrintLog & { readonly container: string }): Promise<void> {
+async function printContainerLog(
+  client: ApiClient,
+  pod: Pod,
+  { context, flags, prefix, container }: PrintLog & { readonly container: string },
+): Promise<void> {
   const { name, namespace } = pod.metadata;
   const query = toQuery({ follow: flags.follow, container, tailLines: flags.tail, previous: flags.previous });
   const path = `${resourcePath(WELL_KNOWN.Pod, { namespace, name, subresource: 'log' })}${query}`;
@@ -91,14 +115,22 @@ async function printContainerLog(client: ApiClient, pod: Pod, { context, flags, 
 async function waitStarted(client: ApiClient, pod: Pod, container: string): Promise<boolean> {
   const { name, namespace = '' } = pod.metadata;
   const scope = { namespace, fieldSelector: `metadata.name=${name}` };
-  const { items: [found], resourceVersion } = await client.list<Pod>(WELL_KNOWN.Pod, scope);
+  const {
+    items: [found],
+    resourceVersion,
+  } = await client.list<Pod>(WELL_KNOWN.Pod, scope);
   if (found === undefined) return false;
   if (hasStarted(found, container) || isPodFinished(found)) return hasStarted(found, container);
   const stop = new AbortController();
   try {
-    for await (const { type, object } of client.watch<Pod>(WELL_KNOWN.Pod, { ...scope, resourceVersion }, stop.signal)) {
+    for await (const { type, object } of client.watch<Pod>(
+      WELL_KNOWN.Pod,
+      { ...scope, resourceVersion },
+      stop.signal,
+    )) {
       if (type === 'DELETED') return false;
-      if (type !== 'BOOKMARK' && (hasStarted(object, container) || isPodFinished(object))) return hasStarted(object, container);
+      if (type !== 'BOOKMARK' && (hasStarted(object, container) || isPodFinished(object)))
+        return hasStarted(object, container);
     }
   } finally {
     stop.abort();

@@ -1,4 +1,7 @@
-/** What the laptop's node offers its pods: images that stand for programs of this machine, and the few variables they inherit. */
+/**
+ * What the laptop's node offers its pods: images that stand for programs of this machine, and the few variables they
+ * inherit.
+ */
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { BundleMap } from '../agent/find-bundle.ts';
@@ -10,14 +13,39 @@ const PROGRAM_FOLDER = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 export const ATHANOR_PROGRAM = join(PROGRAM_FOLDER, 'bin', 'athanor');
 
 const INHERITED = [
-  'PATH', 'LANG', 'LC_ALL', 'TZ', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy',
-  'PIP_INDEX_URL', 'PIP_EXTRA_INDEX_URL', 'PIP_TRUSTED_HOST', 'PIP_CERT', 'PIP_CONFIG_FILE', 'UV_INDEX_URL', 'UV_DEFAULT_INDEX',
-  'SSL_CERT_FILE', 'SSL_CERT_DIR', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE', 'NODE_EXTRA_CA_CERTS', 'OPENBLAS_CORETYPE', 'OPENBLAS_L2_SIZE',
+  'PATH',
+  'LANG',
+  'LC_ALL',
+  'TZ',
+  'HTTP_PROXY',
+  'HTTPS_PROXY',
+  'NO_PROXY',
+  'http_proxy',
+  'https_proxy',
+  'no_proxy',
+  'PIP_INDEX_URL',
+  'PIP_EXTRA_INDEX_URL',
+  'PIP_TRUSTED_HOST',
+  'PIP_CERT',
+  'PIP_CONFIG_FILE',
+  'UV_INDEX_URL',
+  'UV_DEFAULT_INDEX',
+  'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
+  'REQUESTS_CA_BUNDLE',
+  'CURL_CA_BUNDLE',
+  'NODE_EXTRA_CA_CERTS',
+  'OPENBLAS_CORETYPE',
+  'OPENBLAS_L2_SIZE',
 ];
 
 /** The images that this node can run as processes. */
 export function nodeImages({ images }: Config): BundleMap {
-  return { athanor: { command: [ATHANOR_PROGRAM], folders: [PROGRAM_FOLDER] }, python: { command: ['python3'] }, ...images };
+  return {
+    athanor: { command: [ATHANOR_PROGRAM], folders: [PROGRAM_FOLDER] },
+    python: { command: ['python3'] },
+    ...images,
+  };
 }
 
 /** Nothing of Athanor's own environment reaches a pod but this. */

@@ -21,13 +21,23 @@ export function formatValue(value: unknown, format: 'json' | 'yaml'): string {
 export function formatTable(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [headings.map((heading) => heading.toUpperCase()), ...rows];
   const widths = headings.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
-  return all.map((row) => `${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('   ').trimEnd()}\n`).join('');
+  return all
+    .map(
+      (row) =>
+        `${row
+          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+          .join('   ')
+          .trimEnd()}\n`,
+    )
+    .join('');
 }
 
 /** `pod/a`, `trainingjob.athanor.dev/b`: one line each. */
 export function formatNames(objects: readonly KubeObject[]): string {
-  return objects.map(({ apiVersion, kind, metadata }) => {
-    const group = apiVersion.includes('/') ? `.${apiVersion.split('/')[0]}` : '';
-    return `${kind.toLowerCase()}${group}/${metadata.name}\n`;
-  }).join('');
+  return objects
+    .map(({ apiVersion, kind, metadata }) => {
+      const group = apiVersion.includes('/') ? `.${apiVersion.split('/')[0]}` : '';
+      return `${kind.toLowerCase()}${group}/${metadata.name}\n`;
+    })
+    .join('');
 }

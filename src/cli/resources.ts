@@ -19,17 +19,25 @@ interface Served extends ResourceRef {
 export async function discoverResources(client: ApiClient): Promise<readonly Served[]> {
   const { groups } = await client.request<{ groups: { preferredVersion: { groupVersion: string } }[] }>('GET', '/apis');
   const versions = ['v1', ...groups.map(({ preferredVersion }) => preferredVersion.groupVersion)];
-  const lists = await Promise.all(versions.map(async (apiVersion) => {
-    const path = apiVersion === 'v1' ? '/api/v1' : `/apis/${apiVersion}`;
-    const { resources } = await client.request<{ resources: ApiResource[] }>('GET', path);
-    return resources.filter(({ name }) => !name.includes('/')).map((resource) => toServed(resource, apiVersion));
-  }));
+  const lists = await Promise.all(
+    versions.map(async (apiVersion) => {
+      const path = apiVersion === 'v1' ? '/api/v1' : `/apis/${apiVersion}`;
+      const { resources } = await client.request<{ resources: ApiResource[] }>('GET', path);
+      return resources.filter(({ name }) => !name.includes('/')).map((resource) => toServed(resource, apiVersion));
+    }),
+  );
   return lists.flat();
 }
 
 function toServed({ name, singularName, namespaced, kind, shortNames = [] }: ApiResource, apiVersion: string): Served {
   const { group, version } = parseApiVersion(apiVersion);
-  const words = [name, singularName, kind.toLowerCase(), ...shortNames, ...(group === '' ? [] : [`${name}.${group}`, `${kind.toLowerCase()}.${group}`])];
+  const words = [
+    name,
+    singularName,
+    kind.toLowerCase(),
+    ...shortNames,
+    ...(group === '' ? [] : [`${name}.${group}`, `${kind.toLowerCase()}.${group}`]),
+  ];
   return { group, version, kind, plural: name, scope: namespaced ? 'Namespaced' : 'Cluster', words };
 }
 
@@ -39,7 +47,10 @@ export async function getResource(client: ApiClient, word: string): Promise<Reso
   const found = served.find(({ words }) => words.includes(word.toLowerCase()));
   if (found !== undefined) return found;
   const ours = served.filter(({ group }) => group === 'athanor.dev').map(({ plural }) => plural);
-  throw new StatusError('NotFound', `cannot find resource '${word}': the server has none of that name, try ${ours.join(', ')}, pods or events`);
+  throw new StatusError(
+    'NotFound',
+    `cannot find resource '${word}': the server has none of that name, try ${ours.join(', ')}, pods or events`,
+  );
 }
 
 /** The resource of a kind, as manifests name it. @throws NotFound. */
@@ -52,7 +63,12 @@ export async function getResourceOfKind(client: ApiClient, apiVersion: string, k
 }
 
 /** `a/b`, `a b` and `a` as resource word and names. */
-export function splitTarget(target: string, names: readonly string[]): { readonly word: string; readonly names: readonly string[] } {
+export function splitTarget(
+  target: string,
+  names: readonly string[],
+): { readonly word: string; readonly names: readonly string[] } {
   const slash = target.indexOf('/');
-  return slash < 0 ? { word: target, names } : { word: target.slice(0, slash), names: [target.slice(slash + 1), ...names] };
+  return slash < 0
+    ? { word: target, names }
+    : { word: target.slice(0, slash), names: [target.slice(slash + 1), ...names] };
 }

@@ -1,4 +1,7 @@
-/** What a running Athanor leaves in its home for other commands: who it is and where it answers. And the lock that lets only one run. */
+/**
+ * What a running Athanor leaves in its home for other commands: who it is and where it answers. And the lock that lets
+ * only one run.
+ */
 import { readFileSync } from 'node:fs';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
@@ -18,7 +21,10 @@ export interface RunState {
   readonly kubeconfig: string;
 }
 
-/** Held until the process ends, however it ends: the lock is the kernel's. @throws Conflict when another process has it. */
+/**
+ * Held until the process ends, however it ends: the lock is the kernel's. @throws Conflict when another process has
+ * it.
+ */
 export function takeLock(home: string): { release(): void } {
   const database = new DatabaseSync(pathsOf(home).lock);
   try {
@@ -27,7 +33,11 @@ export function takeLock(home: string): { release(): void } {
     database.close();
     const state = findRunState(home);
     const who = state === undefined ? 'another Athanor is starting' : `Athanor (process ${state.pid}) is running`;
-    throw new StatusError('Conflict', `cannot start in ${home}: ${who} there, use it, stop it with 'athanor down', or choose another home with --home`, { cause });
+    throw new StatusError(
+      'Conflict',
+      `cannot start in ${home}: ${who} there, use it, stop it with 'athanor down', or choose another home with --home`,
+      { cause },
+    );
   }
   return { release: () => database.close() };
 }
@@ -49,6 +59,7 @@ export async function writeRunState(home: string, state: RunState): Promise<void
   await rename(`${run}.new`, run);
 }
 
+/** Says that nothing runs any more. */
 export async function removeRunState(home: string): Promise<void> {
   await rm(pathsOf(home).run, { force: true });
 }

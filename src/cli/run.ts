@@ -37,14 +37,19 @@ export interface RunFlags {
 type TrainingJob = ObjectOf<TrainingJobSpec, TrainingJobStatus>;
 
 /** Resolves to the exit code of the program; 0 when it is detached. */
-export async function runScript(context: CommandContext, target: string, options: { readonly args: readonly string[]; readonly flags: RunFlags }): Promise<number> {
+export async function runScript(
+  context: CommandContext,
+  target: string,
+  options: { readonly args: readonly string[]; readonly flags: RunFlags },
+): Promise<number> {
   const { flags, args } = options;
   const source = await packSource(context, target, flags);
   const job = planJob(target, { source, args, flags });
   return withClient(context, async (client) => {
     const created = await client.create<KubeObject>(trainingJob, job);
     if (flags.output === 'json' || flags.output === 'yaml') context.stdout.write(formatValue(created, flags.output));
-    else if (flags.output === 'name' || flags.detach === true) context.stdout.write(`trainingjob.athanor.dev/${created.metadata.name}\n`);
+    else if (flags.output === 'name' || flags.detach === true)
+      context.stdout.write(`trainingjob.athanor.dev/${created.metadata.name}\n`);
     if (flags.detach === true) return 0;
     context.stderr.write(`training job ${created.metadata.name} created\n`);
     return follow(client, created, context);
@@ -70,7 +75,8 @@ async function packSource({ config, stderr }: CommandContext, target: string, { 
   if (!found.isDirectory()) await rm(folder, { recursive: true });
   stderr.write(`packed ${files.length} file${files.length === 1 ? '' : 's'} of ${target} as ${digest}\n`);
   const script = found.isDirectory() ? 'main.py' : basename(path);
-  if (!files.some((file) => file.path === script)) throw new StatusError('Invalid', `cannot run ${target}: it has no main.py, name a script in it instead`);
+  if (!files.some((file) => file.path === script))
+    throw new StatusError('Invalid', `cannot run ${target}: it has no main.py, name a script in it instead`);
   return { code: { digest }, command: ['python', script] };
 }
 
@@ -80,9 +86,20 @@ async function copyAlone(path: string): Promise<string> {
   return folder;
 }
 
-function planJob(target: string, { source, args, flags }: { source: Source; args: readonly string[]; flags: RunFlags }): KubeObject & { readonly spec: unknown } {
-  const stem = basename(target).replace(/\.(py|git)$/, '').toLowerCase().replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-+|-+$/g, '').slice(0, 40) || 'job';
-  const amounts = Object.entries({ cpu: flags.cpu, memory: flags.memory, 'nvidia.com/gpu': flags.gpu }).filter(([, amount]) => amount !== undefined);
+function planJob(
+  target: string,
+  { source, args, flags }: { source: Source; args: readonly string[]; flags: RunFlags },
+): KubeObject & { readonly spec: unknown } {
+  const stem =
+    basename(target)
+      .replace(/\.(py|git)$/, '')
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9]+/g, '-')
+      .replaceAll(/^-+|-+$/g, '')
+      .slice(0, 40) || 'job';
+  const amounts = Object.entries({ cpu: flags.cpu, memory: flags.memory, 'nvidia.com/gpu': flags.gpu }).filter(
+    ([, amount]) => amount !== undefined,
+  );
   const datasets = flags.dataset.map((text) => {
     const [name = '', mountPath = `/data/${name}`] = text.split(':');
     return { name, mountPath };
@@ -93,12 +110,20 @@ function planJob(target: string, { source, args, flags }: { source: Source; args
     return { name: text.slice(0, equals), value: text.slice(equals + 1) };
   });
   return {
-    apiVersion: apiVersionOf(trainingJob), kind: 'TrainingJob',
+    apiVersion: apiVersionOf(trainingJob),
+    kind: 'TrainingJob',
     metadata: { name: flags.name ?? `${stem}-${randomSuffix(Math.random)}`, namespace: flags.namespace },
     spec: {
-      code: source.code, command: [...source.command, ...args], replicas: Number(flags.replicas), restartLimit: Number(flags.restartLimit), env, datasets,
+      code: source.code,
+      command: [...source.command, ...args],
+      replicas: Number(flags.replicas),
+      restartLimit: Number(flags.restartLimit),
+      env,
+      datasets,
       environment: { python: flags.python, packages: flags.package },
-      ...(amounts.length > 0 && { resources: { requests: Object.fromEntries(amounts), limits: Object.fromEntries(amounts) } }),
+      ...(amounts.length > 0 && {
+        resources: { requests: Object.fromEntries(amounts), limits: Object.fromEntries(amounts) },
+      }),
       ...(flags.outputs !== undefined && { outputs: { path: flags.outputs } }),
     },
   };
@@ -116,7 +141,9 @@ async function follow(client: ApiClient, job: KubeObject, context: CommandContex
   await Promise.allSettled(printers.values());
   const { exitCode = 1, message = '' } = ended.status ?? {};
   if (!isConditionTrue(ended.status?.conditions, 'Failed')) {
-    context.stderr.write(`training job ${name} is complete${ended.status?.outputs ? `, outputs ${ended.status.outputs.digest}` : ''}\n`);
+    context.stderr.write(
+      `training job ${name} is complete${ended.status?.outputs ? `, outputs ${ended.status.outputs.digest}` : ''}\n`,
+    );
     return 0;
   }
   context.stderr.write(`training job ${name} failed: ${message}\n`);
@@ -137,37 +164,71 @@ async function watchPods({ client, name, namespace, context, printers, signal }:
   const print = (pod: Pod) => {
     const key = pod.metadata.name;
     if (printers.has(key)) return;
-    const prefix = pod.metadata.labels?.['athanor.dev/rank'] === undefined || pod.metadata.labels['athanor.dev/rank'] === '0' ? '' : `[${key}] `;
-    printers.set(key, printPodLog(client, pod, { context, flags: { follow: true }, prefix }).catch(() => undefined)); // why: a pod that never started has no log; the job's status says why
+    const prefix =
+      pod.metadata.labels?.['athanor.dev/rank'] === undefined || pod.metadata.labels['athanor.dev/rank'] === '0'
+        ? ''
+        : `[${key}] `;
+    printers.set(
+      key,
+      printPodLog(client, pod, { context, flags: { follow: true }, prefix }).catch(() => undefined),
+    ); // why: a pod that never started has no log; the job's status says why
   };
   const { items, resourceVersion } = await client.list<Pod>(WELL_KNOWN.Pod, scope);
   for (const pod of items) print(pod);
-  for await (const { type, object } of client.watch<Pod>(WELL_KNOWN.Pod, { ...scope, resourceVersion }, signal)) if (type === 'ADDED') print(object);
+  for await (const { type, object } of client.watch<Pod>(WELL_KNOWN.Pod, { ...scope, resourceVersion }, signal))
+    if (type === 'ADDED') print(object);
 }
 
 async function waitEnded(client: ApiClient, job: KubeObject, { stderr }: CommandContext): Promise<TrainingJob> {
-  const { name, namespace = 'default' } = job.metadata;
-  const isOver = ({ status }: TrainingJob) => isConditionTrue(status?.conditions, 'Complete') || isConditionTrue(status?.conditions, 'Failed');
   let said = '';
+  const tell = ({ status }: TrainingJob) => {
+    const line = status?.message === undefined ? '' : `${status.phase}: ${status.message}`;
+    if (line !== '' && line !== said && status?.phase !== 'Running') stderr.write(`${line}\n`);
+    said = line;
+  };
   for (;;) {
-    const scope = { namespace, fieldSelector: `metadata.name=${name}` };
-    const { items, resourceVersion } = await client.list<TrainingJob>(trainingJob, scope);
-    const [found] = items;
-    if (found === undefined) throw new StatusError('NotFound', `training job ${name} was deleted while it ran`);
-    if (isOver(found)) return found;
-    const stop = new AbortController();
-    try {
-      for await (const { type, object } of client.watch<TrainingJob>(trainingJob, { ...scope, resourceVersion }, stop.signal)) {
-        if (type === 'DELETED') break;
-        if (type !== 'BOOKMARK' && isOver(object)) return object;
-        const line = object.status?.message === undefined ? '' : `${object.status.phase}: ${object.status.message}`;
-        if (line !== '' && line !== said && object.status?.phase !== 'Running') stderr.write(`${line}\n`);
-        said = line;
-      }
-    } catch (error) {
-      if (!isStatusError(error, 'Expired') && !isStatusError(error, 'ServiceUnavailable')) throw error;
-    } finally {
-      stop.abort();
-    }
+    const ended = await watchJob(client, job, tell).catch(ignoreBreak);
+    if (ended !== undefined) return ended;
   }
+}
+
+/** The job once it is over; undefined when the watch ended before it. */
+async function watchJob(
+  client: ApiClient,
+  { metadata }: KubeObject,
+  tell: (job: TrainingJob) => void,
+): Promise<TrainingJob | undefined> {
+  const scope = { namespace: metadata.namespace ?? 'default', fieldSelector: `metadata.name=${metadata.name}` };
+  const gone = new StatusError('NotFound', `training job ${metadata.name} was deleted while it ran`);
+  const {
+    items: [found],
+    resourceVersion,
+  } = await client.list<TrainingJob>(trainingJob, scope);
+  if (found === undefined) throw gone;
+  if (isOver(found)) return found;
+  const stop = new AbortController();
+  try {
+    for await (const { type, object } of client.watch<TrainingJob>(
+      trainingJob,
+      { ...scope, resourceVersion },
+      stop.signal,
+    )) {
+      if (type === 'DELETED') throw gone;
+      if (type === 'BOOKMARK') continue;
+      if (isOver(object)) return object;
+      tell(object);
+    }
+  } finally {
+    stop.abort();
+  }
+  return undefined;
+}
+
+function isOver({ status }: TrainingJob): boolean {
+  return isConditionTrue(status?.conditions, 'Complete') || isConditionTrue(status?.conditions, 'Failed');
+}
+
+/** A watch that was cut is begun again. */
+function ignoreBreak(error: unknown): undefined {
+  if (!isStatusError(error, 'Expired') && !isStatusError(error, 'ServiceUnavailable')) throw error;
 }

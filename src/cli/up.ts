@@ -12,7 +12,15 @@ import type { CommandContext } from './context.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
 import { ATHANOR_PROGRAM } from './node-options.ts';
 import { formatValue } from './output.ts';
-import { type Endpoints, findRunState, isLocked, removeRunState, type RunState, takeLock, writeRunState } from './run-state.ts';
+import {
+  type Endpoints,
+  findRunState,
+  isLocked,
+  removeRunState,
+  type RunState,
+  takeLock,
+  writeRunState,
+} from './run-state.ts';
 
 const START_MAX_MS = 60_000;
 const STOP_MAX_MS = 60_000;
@@ -35,10 +43,21 @@ export async function runUp(context: CommandContext): Promise<void> {
   process.on('uncaughtException', (error) => log.error({ err: error }, 'surprise'));
   const platform = await assemble({ config, log, env, say: (line) => stdout.write(`${line}\n`) });
   const { endpoints, credentials } = platform;
-  await writeKubeconfig(paths.kubeconfig, { url: endpoints.kubernetes, caPem: credentials.caPem, token: credentials.ownerToken });
-  await writeRunState(config.home, { pid: process.pid, startedAt: new Date().toISOString(), endpoints, kubeconfig: paths.kubeconfig });
+  await writeKubeconfig(paths.kubeconfig, {
+    url: endpoints.kubernetes,
+    caPem: credentials.caPem,
+    token: credentials.ownerToken,
+  });
+  await writeRunState(config.home, {
+    pid: process.pid,
+    startedAt: new Date().toISOString(),
+    endpoints,
+    kubeconfig: paths.kubeconfig,
+  });
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
-  stdout.write(`Athanor is up (${seconds} s).\n${describeEndpoints(endpoints, paths.kubeconfig)}Press Ctrl-C to stop.\n`);
+  stdout.write(
+    `Athanor is up (${seconds} s).\n${describeEndpoints(endpoints, paths.kubeconfig)}Press Ctrl-C to stop.\n`,
+  );
   const signal = await stopped;
   stdout.write(`${signal}: stopping pods and servers\n`);
   await platform.close();
@@ -51,7 +70,8 @@ function describeEndpoints(endpoints: Endpoints, kubeconfig: string): string {
   return [
     `  kubernetes   ${endpoints.kubernetes}   export KUBECONFIG=${kubeconfig}`,
     `  tracking     ${endpoints.tracking}    export MLFLOW_TRACKING_URI=${endpoints.tracking}`,
-    `  gateway      ${endpoints.gateway}    ${endpoints.gateway}/<namespace>/<service>/v2/...`, '',
+    `  gateway      ${endpoints.gateway}    ${endpoints.gateway}/<namespace>/<service>/v2/...`,
+    '',
   ].join('\n');
 }
 
@@ -62,7 +82,11 @@ export async function runUpDetached(context: CommandContext, flags: readonly str
   await mkdir(dirname(paths.log), { recursive: true });
   const output = `${paths.log}.up`;
   const file = openSync(output, 'w', 0o600);
-  const child = spawn(ATHANOR_PROGRAM, ['up', '--home', config.home, ...flags], { detached: true, stdio: ['ignore', file, file], env });
+  const child = spawn(ATHANOR_PROGRAM, ['up', '--home', config.home, ...flags], {
+    detached: true,
+    stdio: ['ignore', file, file],
+    env,
+  });
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
   const state = await Promise.race([waitReady(config.home, child.pid ?? 0), ended]);
   if (typeof state !== 'object' || state === null) {
@@ -70,7 +94,9 @@ export async function runUpDetached(context: CommandContext, flags: readonly str
     throw new StatusError('Conflict', said || `cannot start: the process ended with ${state}, see ${paths.log}`);
   }
   child.unref();
-  stdout.write(`Athanor is up (process ${state.pid}).\n${describeEndpoints(state.endpoints, paths.kubeconfig)}Stop it with 'athanor down'.\n`);
+  stdout.write(
+    `Athanor is up (process ${state.pid}).\n${describeEndpoints(state.endpoints, paths.kubeconfig)}Stop it with 'athanor down'.\n`,
+  );
   return state;
 }
 
@@ -79,7 +105,10 @@ async function waitReady(home: string, pid: number): Promise<RunState> {
     const state = findRunState(home);
     if (state?.pid === pid) return state;
   }
-  throw new StatusError('Timeout', `cannot start: nothing answered within ${START_MAX_MS / 1000} s, see ${pathsOf(home).log}`);
+  throw new StatusError(
+    'Timeout',
+    `cannot start: nothing answered within ${START_MAX_MS / 1000} s, see ${pathsOf(home).log}`,
+  );
 }
 
 /** Asks the running process to stop and waits until it has. */
@@ -92,10 +121,13 @@ export async function runDown({ config, stdout }: CommandContext): Promise<void>
   process.kill(state.pid, 'SIGTERM');
   for (const endMs = Date.now() + STOP_MAX_MS; Date.now() < endMs; await sleep(POLL_MS)) {
     if (isLocked(config.home)) continue;
-    stdout.write('Athanor is down; what it keeps is in ' + `${config.home}\n`);
+    stdout.write(`Athanor is down; what it keeps is in ${config.home}\n`);
     return;
   }
-  throw new StatusError('Timeout', `cannot stop process ${state.pid}: it still runs after ${STOP_MAX_MS / 1000} s, see ${pathsOf(config.home).log}`);
+  throw new StatusError(
+    'Timeout',
+    `cannot stop process ${state.pid}: it still runs after ${STOP_MAX_MS / 1000} s, see ${pathsOf(config.home).log}`,
+  );
 }
 
 /** What runs, and where. Exit code 3 when nothing does. */
@@ -104,9 +136,13 @@ export function runStatus({ config, stdout }: CommandContext, output: string | u
   const isRunning = state !== undefined && isLocked(config.home);
   const status = { home: config.home, running: isRunning, ...(isRunning && state) };
   if (output === 'json' || output === 'yaml') stdout.write(formatValue(status, output));
-  else if (output !== undefined && output !== 'table' && output !== 'name') throw new StatusError('BadRequest', `cannot print as '${output}': want json, yaml or name`);
+  else if (output !== undefined && output !== 'table' && output !== 'name')
+    throw new StatusError('BadRequest', `cannot print as '${output}': want json, yaml or name`);
   else if (output === 'name') stdout.write(isRunning ? `${state.pid}\n` : '');
-  else if (isRunning) stdout.write(`Athanor runs (process ${state.pid}, since ${state.startedAt}).\n${describeEndpoints(state.endpoints, state.kubeconfig)}`);
+  else if (isRunning)
+    stdout.write(
+      `Athanor runs (process ${state.pid}, since ${state.startedAt}).\n${describeEndpoints(state.endpoints, state.kubeconfig)}`,
+    );
   else stdout.write(`nothing runs in ${config.home}; start it with 'athanor up'\n`);
   if (!isRunning) process.exitCode = 3;
 }

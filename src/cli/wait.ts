@@ -18,8 +18,12 @@ type Conditioned = ObjectOf<unknown, { readonly phase?: string; readonly conditi
 /** @throws Timeout; Invalid when the object fails or is deleted instead. */
 export async function waitFor(context: CommandContext, target: string, flags: WaitFlags): Promise<void> {
   await withClient(context, async (client) => {
-    const { word, names: [name] } = splitTarget(target, flags.names);
-    if (name === undefined) throw new StatusError('BadRequest', `cannot wait for ${word}: name one, as in 'athanor wait ${word} NAME'`);
+    const {
+      word,
+      names: [name],
+    } = splitTarget(target, flags.names);
+    if (name === undefined)
+      throw new StatusError('BadRequest', `cannot wait for ${word}: name one, as in 'athanor wait ${word} NAME'`);
     const ref = await getResource(client, word);
     const signal = AbortSignal.timeout(Number(flags.timeout) * 1000);
     const stop = new AbortController();
@@ -39,9 +43,16 @@ interface WatchUntil {
   readonly signal: AbortSignal;
 }
 
-async function watchUntil(client: ApiClient, ref: ResourceRef, { name, flags, context, signal }: WatchUntil): Promise<void> {
+async function watchUntil(
+  client: ApiClient,
+  ref: ResourceRef,
+  { name, flags, context, signal }: WatchUntil,
+): Promise<void> {
   const subject = `${ref.kind.toLowerCase()}/${name}`;
-  const scope = { ...(ref.scope === 'Namespaced' && { namespace: flags.namespace }), fieldSelector: `metadata.name=${name}` };
+  const scope = {
+    ...(ref.scope === 'Namespaced' && { namespace: flags.namespace }),
+    fieldSelector: `metadata.name=${name}`,
+  };
   let said = '';
   const look = (object: Conditioned): boolean => {
     const { phase, conditions } = object.status ?? {};
@@ -49,20 +60,31 @@ async function watchUntil(client: ApiClient, ref: ResourceRef, { name, flags, co
     const failed = findCondition(conditions, 'Failed');
     if (wanted?.status === 'True') return true;
     const message = wanted?.message ?? findCondition(conditions, 'Running')?.message ?? '';
-    if (failed?.status === 'True' || phase === 'Failed') throw new StatusError('Invalid', `${subject} failed: ${failed?.message ?? message}`);
+    if (failed?.status === 'True' || phase === 'Failed')
+      throw new StatusError('Invalid', `${subject} failed: ${failed?.message ?? message}`);
     if (message !== said) context.stderr.write(`${subject}: ${message}\n`);
     said = message;
     return false;
   };
-  const { items: [found], resourceVersion } = await client.list<Conditioned>(ref, scope);
+  const {
+    items: [found],
+    resourceVersion,
+  } = await client.list<Conditioned>(ref, scope);
   if (found === undefined) throw new StatusError('NotFound', `cannot wait for ${subject}: there is none`);
   if (look(found)) return;
   for (let version = resourceVersion; !signal.aborted; ) {
-    for await (const { type, object } of client.watch<Conditioned>(ref, { ...scope, resourceVersion: version }, signal)) {
+    for await (const { type, object } of client.watch<Conditioned>(
+      ref,
+      { ...scope, resourceVersion: version },
+      signal,
+    )) {
       version = object.metadata.resourceVersion ?? version;
       if (type === 'DELETED') throw new StatusError('NotFound', `cannot wait for ${subject}: it was deleted`);
       if (type !== 'BOOKMARK' && look(object)) return;
     }
   }
-  throw new StatusError('Timeout', `cannot wait for ${subject} any longer: ${flags.for} is not true after ${flags.timeout} s${said === '' ? '' : ` (${said})`}`);
+  throw new StatusError(
+    'Timeout',
+    `cannot wait for ${subject} any longer: ${flags.for} is not true after ${flags.timeout} s${said === '' ? '' : ` (${said})`}`,
+  );
 }

@@ -21,14 +21,27 @@ const WATCH_SILENCE_MAX_MS = 5 * 60_000;
 const PAGE_SIZE = 1_000;
 
 const PATCH_TYPES = {
-  merge: 'application/merge-patch+json', json: 'application/json-patch+json', apply: 'application/apply-patch+yaml',
+  merge: 'application/merge-patch+json',
+  json: 'application/json-patch+json',
+  apply: 'application/apply-patch+yaml',
 } as const;
 
 /** Opens no connection until it is used. */
 export function createClient(options: ClientOptions): ApiClient {
   const connect = options.caPem === undefined ? {} : { ca: options.caPem };
-  const requests = new Agent({ connect, connections: 32, pipelining: 1, headersTimeout: REQUEST_TIMEOUT_MS, bodyTimeout: REQUEST_TIMEOUT_MS });
-  const streams = new Agent({ connect, pipelining: 1, headersTimeout: REQUEST_TIMEOUT_MS, bodyTimeout: WATCH_SILENCE_MAX_MS });
+  const requests = new Agent({
+    connect,
+    connections: 32,
+    pipelining: 1,
+    headersTimeout: REQUEST_TIMEOUT_MS,
+    bodyTimeout: REQUEST_TIMEOUT_MS,
+  });
+  const streams = new Agent({
+    connect,
+    pipelining: 1,
+    headersTimeout: REQUEST_TIMEOUT_MS,
+    bodyTimeout: WATCH_SILENCE_MAX_MS,
+  });
   const sender = new Sender(options, requests, streams);
   return {
     get: (ref, name, namespace) => sender.json('GET', resourcePath(ref, { name, namespace })),
@@ -38,11 +51,15 @@ export function createClient(options: ClientOptions): ApiClient {
     updateStatus: (ref, object) => sender.json('PUT', pathOf(ref, object, 'status'), object),
     patch: (ref, patch) => sender.patch(ref, patch),
     delete: async (ref, name, { namespace, ...body } = {}) => {
-      await sender.json('DELETE', resourcePath(ref, { name, namespace }), { kind: 'DeleteOptions', apiVersion: 'v1', ...body });
+      await sender.json('DELETE', resourcePath(ref, { name, namespace }), {
+        kind: 'DeleteOptions',
+        apiVersion: 'v1',
+        ...body,
+      });
     },
     watch: (ref, watch, signal) => watchOnce(sender, { ref, watch, signal }),
-    request: (method, path, body, signal) => sender.json(method, path, body, signal),
-    table: (path) => sender.json('GET', path, undefined, undefined, TABLE),
+    request: (method, path, body) => sender.json(method, path, body),
+    table: (path) => sender.table(path),
     stream: (path, signal) => readText(sender, path, signal),
     close: async () => {
       await Promise.all([requests.destroy(), streams.destroy()]);
@@ -59,16 +76,15 @@ const TABLE = 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json';
 interface ExchangeRequest {
   readonly method: string;
   readonly path: string;
-  readonly body: unknown;
+  readonly body?: unknown;
   readonly contentType: string;
-  readonly signal: AbortSignal | undefined;
   readonly accept?: string | undefined;
 }
 
 interface SendRequest {
   readonly method: string;
   readonly path: string;
-  readonly signal: AbortSignal | undefined;
+  readonly signal?: AbortSignal;
   readonly headers?: object;
   readonly body?: string;
 }
@@ -84,15 +100,25 @@ class Sender {
     this.#streams = streams;
   }
 
-  // oxlint-disable-next-line max-params -- the parts of an HTTP request
-  async json<T>(method: string, path: string, body?: unknown, signal?: AbortSignal, accept?: string): Promise<T> {
-    return this.#exchange({ method, path, body, contentType: 'application/json', signal, accept });
+  json<T>(method: string, path: string, body?: unknown): Promise<T> {
+    return this.#exchange({ method, path, body, contentType: 'application/json' });
   }
 
-  patch<T>(ref: ResourceRef, { name, namespace, type, body, subresource, fieldManager, force, strict }: PatchRequest): Promise<T> {
-    const query = toQuery({ fieldManager: fieldManager ?? (type === 'apply' ? this.#options.userAgent : undefined), force, fieldValidation: strict ? 'Strict' : undefined });
+  table<T>(path: string): Promise<T> {
+    return this.#exchange({ method: 'GET', path, contentType: 'application/json', accept: TABLE });
+  }
+
+  patch<T>(
+    ref: ResourceRef,
+    { name, namespace, type, body, subresource, fieldManager, force, strict }: PatchRequest,
+  ): Promise<T> {
+    const query = toQuery({
+      fieldManager: fieldManager ?? (type === 'apply' ? this.#options.userAgent : undefined),
+      force,
+      fieldValidation: strict ? 'Strict' : undefined,
+    });
     const path = resourcePath(ref, { name, namespace, subresource }) + query;
-    return this.#exchange({ method: 'PATCH', path, body, contentType: PATCH_TYPES[type], signal: undefined });
+    return this.#exchange({ method: 'PATCH', path, body, contentType: PATCH_TYPES[type] });
   }
 
   /** The body as it comes. @throws StatusError when the answer is no success. */
@@ -103,25 +129,29 @@ class Sender {
   }
 
   async #exchange<T>(request: ExchangeRequest): Promise<T> {
-    const { method, path, body, contentType, signal, accept } = request;
+    const { method, path, body, contentType, accept } = request;
     const wish = accept === undefined ? {} : { accept };
-    const text = body === undefined ? { headers: wish } : { body: JSON.stringify(body), headers: { 'content-type': contentType, ...wish } };
-    const answer = await this.#send(this.#requests, { method, path, signal, ...text });
+    const text =
+      body === undefined
+        ? { headers: wish }
+        : { body: JSON.stringify(body), headers: { 'content-type': contentType, ...wish } };
+    const answer = await this.#send(this.#requests, { method, path, ...text });
     const received = await answer.body.text();
     if (answer.statusCode >= 400) throw toError(received, answer.statusCode);
     return JSON.parse(received) as T; // why: the caller names what the path gives
   }
 
-  async #send(
-    agent: Agent, { method, path, signal, headers, body }: SendRequest,
-  ): Promise<Dispatcher.ResponseData> {
+  async #send(agent: Agent, { method, path, signal, headers, body }: SendRequest): Promise<Dispatcher.ResponseData> {
     const { url, token, userAgent } = this.#options;
     const authorization = `Bearer ${typeof token === 'string' ? token : token()}`;
     try {
       return await agent.request({
-        origin: url, path, method: method as Dispatcher.HttpMethod, // why: callers pass HTTP methods
+        origin: url,
+        path,
+        method: method as Dispatcher.HttpMethod, // why: callers pass HTTP methods
         headers: { authorization, accept: 'application/json', 'user-agent': userAgent, ...headers },
-        ...(body !== undefined && { body }), ...(signal && { signal }),
+        ...(body !== undefined && { body }),
+        ...(signal && { signal }),
       });
     } catch (cause) {
       const why = cause instanceof Error ? cause.message || cause.name : String(cause);
@@ -138,14 +168,19 @@ function toError(text: string, code: number): StatusError {
   }
 }
 
-async function listAll<T extends KubeObject>(sender: Sender, ref: ResourceRef, list: ListOptions): Promise<ObjectList<T>> {
+async function listAll<T extends KubeObject>(
+  sender: Sender,
+  ref: ResourceRef,
+  list: ListOptions,
+): Promise<ObjectList<T>> {
   const { namespace, labelSelector, fieldSelector } = list;
   const items: T[] = [];
   let next: string | undefined;
   for (;;) {
     const query = toQuery({ labelSelector, fieldSelector, limit: PAGE_SIZE, continue: next });
     const page: { items: T[]; metadata: { resourceVersion: string; continue?: string } } = await sender.json(
-      'GET', resourcePath(ref, { namespace }) + query,
+      'GET',
+      resourcePath(ref, { namespace }) + query,
     );
     items.push(...page.items.map((item) => ({ ...item, apiVersion: apiVersion(ref), kind: ref.kind })));
     next = page.metadata.continue;
@@ -163,7 +198,10 @@ interface WatchRequest {
   readonly signal: AbortSignal;
 }
 
-async function* watchOnce<T extends KubeObject>(sender: Sender, { ref, watch, signal }: WatchRequest): AsyncGenerator<WatchEvent<T>> {
+async function* watchOnce<T extends KubeObject>(
+  sender: Sender,
+  { ref, watch, signal }: WatchRequest,
+): AsyncGenerator<WatchEvent<T>> {
   const { namespace, labelSelector, fieldSelector, resourceVersion } = watch;
   const query = toQuery({ watch: 1, allowWatchBookmarks: true, resourceVersion, labelSelector, fieldSelector });
   const answer = await sender.open(resourcePath(ref, { namespace }) + query, signal);
@@ -184,11 +222,15 @@ async function* readLines(body: AsyncIterable<Buffer>, signal: AbortSignal): Asy
     for await (const chunk of body) {
       const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
       rest = lines.pop() ?? '';
-      for (const line of lines) if (line !== '') yield line;
+      yield* lines.filter((line) => line !== '');
     }
   } catch (cause) {
     if (signal.aborted) return;
-    throw new StatusError('ServiceUnavailable', `the watch was cut: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw new StatusError(
+      'ServiceUnavailable',
+      `the watch was cut: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause },
+    );
   }
 }
 
@@ -196,9 +238,9 @@ async function* readText(sender: Sender, path: string, signal: AbortSignal): Asy
   const answer = await sender.open(path, signal);
   const decoder = new TextDecoder();
   try {
+    // why: no encoding is set, so the stream gives buffers
     for await (const chunk of answer.body as AsyncIterable<Buffer>) yield decoder.decode(chunk, { stream: true });
   } catch (cause) {
     if (!signal.aborted) throw new StatusError('ServiceUnavailable', 'the stream was cut', { cause });
   }
 }
-

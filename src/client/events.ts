@@ -1,4 +1,6 @@
-/** Writes core/v1 Events: what happened to an object and why, for people to read. The same event again raises a count. */
+/**
+ * Writes core/v1 Events: what happened to an object and why, for people to read. The same event again raises a count.
+ */
 import type { Clock } from '../base/clock.ts';
 import { hashJson } from '../base/json.ts';
 import { formatTime } from '../kube/condition.ts';
@@ -31,6 +33,7 @@ export type RecordEvent = (object: KubeObject, occurrence: Occurrence) => Promis
 
 const MESSAGE_LENGTH_MAX = 1024;
 
+/** The same event within the life of one recorder raises its count. */
 export function createEventRecorder({ client, clock, component, host, report }: EventRecorderOptions): RecordEvent {
   const counts = new Map<string, { count: number; firstTimestamp: string }>();
   return async (object, { type, reason, message, fieldPath }) => {
@@ -43,15 +46,34 @@ export function createEventRecorder({ client, clock, component, host, report }: 
     const { count, firstTimestamp } = { count: known.count + 1, firstTimestamp: known.firstTimestamp };
     remember(counts, name, { count, firstTimestamp });
     const event: Event = {
-      apiVersion: 'v1', kind: 'Event', metadata: { name, namespace }, type, reason, message: text, count, firstTimestamp, lastTimestamp: now,
+      apiVersion: 'v1',
+      kind: 'Event',
+      metadata: { name, namespace },
+      type,
+      reason,
+      message: text,
+      count,
+      firstTimestamp,
+      lastTimestamp: now,
       source: { component, ...(host !== undefined && { host }) },
       involvedObject: {
-        apiVersion, kind, name: metadata.name, ...(metadata.namespace !== undefined && { namespace }),
-        ...(metadata.uid !== undefined && { uid: metadata.uid }), ...(fieldPath !== undefined && { fieldPath }),
+        apiVersion,
+        kind,
+        name: metadata.name,
+        ...(metadata.namespace !== undefined && { namespace }),
+        ...(metadata.uid !== undefined && { uid: metadata.uid }),
+        ...(fieldPath !== undefined && { fieldPath }),
       },
     };
     try {
-      await client.patch(WELL_KNOWN.Event, { name, namespace, type: 'apply', body: event, fieldManager: component, force: true });
+      await client.patch(WELL_KNOWN.Event, {
+        name,
+        namespace,
+        type: 'apply',
+        body: event,
+        fieldManager: component,
+        force: true,
+      });
     } catch (error) {
       const isGone = isStatusError(error, 'NotFound') || isStatusError(error, 'Forbidden');
       if (!isGone) report(error);

@@ -1,4 +1,7 @@
-/** An informer: list once, then one watch, resumed where it was cut; a new list when the server has forgotten. Source: client-go reflector. */
+/**
+ * An informer: list once, then one watch, resumed where it was cut; a new list when the server has forgotten. Source:
+ * client-go reflector.
+ */
 import { backoffMs } from '../base/backoff.ts';
 import { type Clock, pause } from '../base/clock.ts';
 import { freezeJson, isEqual } from '../base/json.ts';
@@ -87,7 +90,11 @@ class WatchingInformer<T extends KubeObject> implements Informer<T> {
 
   async #relist(): Promise<void> {
     const { client, ref, namespace, labelSelector, fieldSelector } = this.#options;
-    const scope = { ...(namespace !== undefined && { namespace }), ...(labelSelector && { labelSelector }), ...(fieldSelector && { fieldSelector }) };
+    const scope = {
+      ...(namespace !== undefined && { namespace }),
+      ...(labelSelector && { labelSelector }),
+      ...(fieldSelector && { fieldSelector }),
+    };
     const { items, resourceVersion } = await client.list<T>(ref, scope);
     const seen = new Set(items.map(keyOf));
     for (const [key, object] of this.#objects) if (!seen.has(key)) this.#remove(key, object);
@@ -98,9 +105,14 @@ class WatchingInformer<T extends KubeObject> implements Informer<T> {
 
   async #watch(): Promise<void> {
     const { client, ref, namespace, labelSelector, fieldSelector } = this.#options;
-    const scope = { ...(namespace !== undefined && { namespace }), ...(labelSelector && { labelSelector }), ...(fieldSelector && { fieldSelector }) };
+    const scope = {
+      ...(namespace !== undefined && { namespace }),
+      ...(labelSelector && { labelSelector }),
+      ...(fieldSelector && { fieldSelector }),
+    };
     const resourceVersion = this.#resourceVersion ?? '';
-    for await (const event of client.watch<T>(ref, { ...scope, resourceVersion }, this.#stop.signal)) this.#onEvent(event);
+    for await (const event of client.watch<T>(ref, { ...scope, resourceVersion }, this.#stop.signal))
+      this.#onEvent(event);
   }
 
   #onEvent({ type, object }: WatchEvent<T>): void {

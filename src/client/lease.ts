@@ -1,4 +1,7 @@
-/** Leader election by a Lease: one holder at a time, renewed while it lives, taken over when it does not. Source: client-go leaderelection. */
+/**
+ * Leader election by a Lease: one holder at a time, renewed while it lives, taken over when it does not. Source:
+ * client-go leaderelection.
+ */
 import { type Clock, pause } from '../base/clock.ts';
 import { formatMicroTime } from '../kube/condition.ts';
 import type { ObjectOf } from '../kube/object.ts';
@@ -33,11 +36,16 @@ const DURATION_DEFAULT_MS = 15_000;
  * Calls `lead` each time the lease is won, with a signal that aborts when it is lost; returns when `signal` aborts.
  * A holder that cannot renew stops leading before another one may start.
  */
-export async function holdLease(options: LeaseOptions, lead: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
+export async function holdLease(
+  options: LeaseOptions,
+  lead: (signal: AbortSignal) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
   const { clock, durationMs = DURATION_DEFAULT_MS, report = () => undefined } = options;
   const seen: Observation = { renewTime: undefined, atMs: clock.nowMs() };
   while (!signal.aborted) {
-    if (await tryAcquire(options, seen).catch(reportFalse(report))) await leadWhileHeld({ options, lead, signal, seen });
+    if (await tryAcquire(options, seen).catch(reportFalse(report)))
+      await leadWhileHeld({ options, lead, signal, seen });
     await pause(clock, durationMs / 5, signal);
   }
 }
@@ -83,10 +91,18 @@ async function tryAcquire(options: LeaseOptions, seen: Observation): Promise<boo
   const { client, clock, name, namespace, identity, durationMs = DURATION_DEFAULT_MS } = options;
   const found = await findLease(options);
   const now = formatMicroTime(clock.nowMs());
-  const fresh: LeaseSpec = { holderIdentity: identity, leaseDurationSeconds: Math.ceil(durationMs / 1000), acquireTime: now, renewTime: now };
+  const fresh: LeaseSpec = {
+    holderIdentity: identity,
+    leaseDurationSeconds: Math.ceil(durationMs / 1000),
+    acquireTime: now,
+    renewTime: now,
+  };
   if (found === undefined) {
     await client.create<Lease>(WELL_KNOWN.Lease, {
-      apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name, namespace }, spec: { ...fresh, leaseTransitions: 0 },
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
+      metadata: { name, namespace },
+      spec: { ...fresh, leaseTransitions: 0 },
     });
     return true;
   }
@@ -94,7 +110,9 @@ async function tryAcquire(options: LeaseOptions, seen: Observation): Promise<boo
   if (seen.renewTime !== renewTime) Object.assign(seen, { renewTime, atMs: clock.nowMs() });
   const isMine = holderIdentity === identity;
   if (!isMine && holderIdentity !== '' && clock.nowMs() - seen.atMs < durationMs) return false;
-  const kept = isMine ? { ...fresh, acquireTime: acquireTime ?? now, leaseTransitions } : { ...fresh, leaseTransitions: leaseTransitions + 1 };
+  const kept = isMine
+    ? { ...fresh, acquireTime: acquireTime ?? now, leaseTransitions }
+    : { ...fresh, leaseTransitions: leaseTransitions + 1 };
   await client.update<Lease>(WELL_KNOWN.Lease, { ...found, spec: kept });
   return true;
 }

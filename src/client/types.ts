@@ -1,4 +1,7 @@
-/** What the client room offers the rooms above it: the shape of requests, lists and watches. Speaks to any Kubernetes API server. */
+/**
+ * What the client room offers the rooms above it: the shape of requests, lists and watches. Speaks to any Kubernetes
+ * API server.
+ */
 import type { KubeObject, ResourceRef } from '../kube/object.ts';
 
 export interface ListOptions {
@@ -36,7 +39,10 @@ export type WatchEvent<T extends KubeObject> =
   | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: T }
   | { readonly type: 'BOOKMARK'; readonly object: T };
 
-/** Every method throws a StatusError with the server's reason; a server that cannot be reached gives ServiceUnavailable. */
+/**
+ * Every method throws a StatusError with the server's reason; a server that cannot be reached gives
+ * ServiceUnavailable.
+ */
 export interface ApiClient {
   get<T extends KubeObject>(ref: ResourceRef, name: string, namespace?: string): Promise<T>;
   list<T extends KubeObject>(ref: ResourceRef, options?: ListOptions): Promise<ObjectList<T>>;
@@ -58,7 +64,7 @@ export interface ApiClient {
     signal: AbortSignal,
   ): AsyncIterable<WatchEvent<T>>;
   /** Any other request; the answer parsed from JSON. */
-  request<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T>;
+  request<T>(method: string, path: string, body?: unknown): Promise<T>;
   /** The answer to a GET as a server-side Table, for people to read. */
   table<T>(path: string): Promise<T>;
   /** Any other request whose answer is text that comes bit by bit (logs). */

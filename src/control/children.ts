@@ -54,7 +54,11 @@ async function create(request: ChildrenRequest, child: KubeObject): Promise<void
     const there = await client.get(ref, child.metadata.name, child.metadata.namespace);
     if (findController(there)?.uid === owner.metadata.uid) return;
     const what = `${child.kind} ${child.metadata.namespace}/${child.metadata.name}`;
-    throw new StatusError('AlreadyExists', `cannot create ${what}: one that is not owned by ${owner.kind} ${owner.metadata.name} is there, delete or rename it`, { cause: error });
+    throw new StatusError(
+      'AlreadyExists',
+      `cannot create ${what}: one that is not owned by ${owner.kind} ${owner.metadata.name} is there, delete or rename it`,
+      { cause: error },
+    );
   }
 }
 
@@ -66,10 +70,17 @@ async function apply({ client, refOf, fieldManager }: ChildrenRequest, child: Ku
 /** True when every field of `wanted` is in `existing` with the same value; `existing` may have more. */
 function covers(existing: unknown, wanted: unknown): boolean {
   if (Array.isArray(wanted)) {
-    return Array.isArray(existing) && wanted.length <= existing.length && wanted.every((item, index) => covers(existing[index], item));
+    return (
+      Array.isArray(existing) &&
+      wanted.length <= existing.length &&
+      wanted.every((item, index) => covers(existing[index], item))
+    );
   }
   if (!isJsonObject(wanted)) return isEqual(existing, wanted);
-  return isJsonObject(existing) && Object.entries(wanted).every(([name, value]) => value === undefined || covers(existing[name], value));
+  return (
+    isJsonObject(existing) &&
+    Object.entries(wanted).every(([name, value]) => value === undefined || covers(existing[name], value))
+  );
 }
 
 async function prune({ client, wanted, present, refOf }: ChildrenRequest): Promise<void> {

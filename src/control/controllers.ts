@@ -1,4 +1,7 @@
-/** Runs the reconcilers: one queue per kind, informers shared between them. Knows how to ask and apply, not what is wanted. */
+/**
+ * Runs the reconcilers: one queue per kind, informers shared between them. Knows how to ask and apply, not what is
+ * wanted.
+ */
 import type { Clock } from '../base/clock.ts';
 import { isEqual } from '../base/json.ts';
 import { createInformer } from '../client/informer.ts';
@@ -43,13 +46,21 @@ interface Loop {
 /** Starts at once; closes in the order: queues, then informers. */
 export function startControllers(options: ControllersOptions): Controllers {
   const { client, controllers, clock, report } = options;
-  const refs = new Map<string, ResourceRef>([...Object.entries(WELL_KNOWN), ...controllers.map(({ kind }) => [kind.kind, kind] as const)]);
+  const refs = new Map<string, ResourceRef>([
+    ...Object.entries(WELL_KNOWN),
+    ...controllers.map(({ kind }) => [kind.kind, kind] as const),
+  ]);
   const informers = new Map<string, Informer<KubeObject>>();
   const informerOf = (kind: string) => {
     const known = informers.get(kind);
     if (known !== undefined) return known;
     const ref = getRef(refs, kind);
-    const created = createInformer<KubeObject>({ client, ref, clock, report: (error) => report(`watch ${ref.plural}`, error) });
+    const created = createInformer<KubeObject>({
+      client,
+      ref,
+      clock,
+      report: (error) => report(`watch ${ref.plural}`, error),
+    });
     informers.set(kind, created);
     return created;
   };
@@ -57,7 +68,8 @@ export function startControllers(options: ControllersOptions): Controllers {
     if (controller.reconcile === undefined) return [];
     const { kind, owns, reads } = controller.kind;
     const seen = new Map([...owns, ...reads].map((name) => [name, informerOf(name)] as const));
-    const reconcile = controller.reconcile as unknown as AnyReconcile; // why: it is only ever given objects of its own kind
+    // why: it is only ever given objects of its own kind
+    const reconcile = controller.reconcile as unknown as AnyReconcile;
     const informer = informerOf(kind) as Informer<AnyObject>; // why: all our kinds have a spec
     return [startLoop({ controller, reconcile, informer, seen, applied: new Map() }, options, refs)];
   });
@@ -96,7 +108,10 @@ function startLoop(loop: Loop, options: ControllersOptions, refs: ReadonlyMap<st
 }
 
 /** A change of a child wakes its owner; of something read, all that might have looked at it. */
-function wakeOwners(loop: Loop, { queue, name, change }: { queue: WorkQueue; name: string; change: ObjectChange<KubeObject> }): void {
+function wakeOwners(
+  loop: Loop,
+  { queue, name, change }: { queue: WorkQueue; name: string; change: ObjectChange<KubeObject> },
+): void {
   const { kind, owns, reads } = loop.controller.kind;
   const { object } = change;
   const owner = findController(object);
@@ -116,7 +131,11 @@ interface Surroundings {
   readonly refs: ReadonlyMap<string, ResourceRef>;
 }
 
-async function reconcileOne(loop: Loop, key: string, { options, refs }: Surroundings): Promise<{ againInMs?: number | undefined }> {
+async function reconcileOne(
+  loop: Loop,
+  key: string,
+  { options, refs }: Surroundings,
+): Promise<{ againInMs?: number | undefined }> {
   const object = loop.informer.get(key);
   if (object === undefined || object.metadata.deletionTimestamp !== undefined) return {};
   const { client, clock, settings } = options;
@@ -129,7 +148,15 @@ async function reconcileOne(loop: Loop, key: string, { options, refs }: Surround
   }
   const present = new Map(kind.owns.map((child) => [child, loop.seen.get(child)?.ownedBy(uid) ?? []] as const));
   const refOf = (child: string) => getRef(refs, child);
-  await applyChildren({ client, owner: object, wanted: outcome.children, present, refOf, fieldManager: 'athanor', applied: loop.applied });
+  await applyChildren({
+    client,
+    owner: object,
+    wanted: outcome.children,
+    present,
+    refOf,
+    fieldManager: 'athanor',
+    applied: loop.applied,
+  });
   if (!isEqual(outcome.status, object.status)) {
     await client.updateStatus(kind, { ...object, status: outcome.status }).catch(ignore(['NotFound', 'Conflict']));
   }

@@ -1,10 +1,16 @@
-/** A queue of names to look at: each once however often it is asked for, one at a time, later after failure. Source: client-go workqueue. */
+/**
+ * A queue of names to look at: each once however often it is asked for, one at a time, later after failure. Source:
+ * client-go workqueue.
+ */
 import { type BackoffOptions, backoffMs } from '../base/backoff.ts';
 import type { Cancel, Clock } from '../base/clock.ts';
 
 export interface WorkQueueOptions {
   readonly clock: Clock;
-  /** Handles one key; what it throws is reported and the key comes again after a backoff. Resolves to when it wants to be asked again. */
+  /**
+   * Handles one key; what it throws is reported and the key comes again after a backoff. Resolves to when it wants to
+   * be asked again.
+   */
   readonly work: (key: string) => Promise<{ readonly againInMs?: number | undefined }>;
   readonly report: (key: string, error: unknown) => void;
   /** Keys worked on at the same time. */
@@ -14,6 +20,7 @@ export interface WorkQueueOptions {
 
 const BACKOFF_DEFAULT: BackoffOptions = { firstMs: 50, maxMs: 60_000 };
 
+/** Keys that wait for work, one worker per key. */
 export class WorkQueue {
   readonly #options: WorkQueueOptions;
   readonly #waiting = new Set<string>();

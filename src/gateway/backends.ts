@@ -1,7 +1,12 @@
 /** The pods that answer for each service now, how busy they are, and who waits for the first of them. */
 import type { Clock } from '../base/clock.ts';
 import type { Informer } from '../client/types.ts';
-import { type InferenceServiceSpec, type InferenceServiceStatus, SERVER_CONTAINER, SERVICE_LABEL } from '../kinds/inference-service/kind.ts';
+import {
+  type InferenceServiceSpec,
+  type InferenceServiceStatus,
+  SERVER_CONTAINER,
+  SERVICE_LABEL,
+} from '../kinds/inference-service/kind.ts';
 import type { ObjectOf } from '../kube/object.ts';
 import { isPodReady, type Pod } from '../kube/pod.ts';
 import { StatusError } from '../kube/status-error.ts';
@@ -26,6 +31,7 @@ const WAITING_MAX = 1_000;
 /** How long they wait. */
 export const WAIT_MAX_MS = 60_000;
 
+/** Follows the pods of all services. */
 export class Backends {
   readonly #options: BackendsOptions;
   readonly #byService = new Map<string, Map<string, Backend>>();
@@ -38,14 +44,21 @@ export class Backends {
     this.#unsubscribe = options.pods.onChange(({ type, object }) => this.#onPod(object, type === 'deleted'));
   }
 
-  /** The idlest pod that answers; waits for the first one of a service that has none yet. @throws NotFound, ServiceUnavailable, TooManyRequests. */
+  /**
+   * The idlest pod that answers; waits for the first one of a service that has none yet. @throws NotFound,
+   * ServiceUnavailable, TooManyRequests.
+   */
   async choose(service: string, signal: AbortSignal, except: ReadonlySet<Backend> = new Set()): Promise<Backend> {
     for (const endMs = this.#options.clock.nowMs() + WAIT_MAX_MS; ; ) {
       const idlest = this.#findIdlest(service, except);
       if (idlest !== undefined) return idlest;
       this.#checkExpected(service);
       const leftMs = endMs - this.#options.clock.nowMs();
-      if (leftMs <= 0 || signal.aborted) throw new StatusError('ServiceUnavailable', `cannot reach service ${service}: no copy became ready within ${WAIT_MAX_MS / 1000} s`);
+      if (leftMs <= 0 || signal.aborted)
+        throw new StatusError(
+          'ServiceUnavailable',
+          `cannot reach service ${service}: no copy became ready within ${WAIT_MAX_MS / 1000} s`,
+        );
       await this.#waitForChange(service, { leftMs, signal });
     }
   }
@@ -69,16 +82,26 @@ export class Backends {
 
   #checkExpected(service: string): void {
     const found = this.#options.services.get(service);
-    if (found === undefined) throw new StatusError('NotFound', `cannot find service ${service}: there is no InferenceService of that name`);
-    if (found.spec.replicas === 0) throw new StatusError('ServiceUnavailable', `cannot reach service ${service}: it has no copies (spec.replicas is 0)`);
+    if (found === undefined)
+      throw new StatusError('NotFound', `cannot find service ${service}: there is no InferenceService of that name`);
+    if (found.spec.replicas === 0)
+      throw new StatusError(
+        'ServiceUnavailable',
+        `cannot reach service ${service}: it has no copies (spec.replicas is 0)`,
+      );
     const ready = found.status?.conditions?.find(({ type }) => type === 'Ready');
-    if (found.status?.phase === 'Failed') throw new StatusError('ServiceUnavailable', `cannot reach service ${service}: ${ready?.message ?? 'it failed'}`);
+    if (found.status?.phase === 'Failed')
+      throw new StatusError('ServiceUnavailable', `cannot reach service ${service}: ${ready?.message ?? 'it failed'}`);
   }
 
   async #waitForChange(service: string, { leftMs, signal }: { leftMs: number; signal: AbortSignal }): Promise<void> {
     const waiting = this.#waiting.get(service) ?? new Set();
     this.#waiting.set(service, waiting);
-    if (waiting.size >= WAITING_MAX) throw new StatusError('TooManyRequests', `cannot reach service ${service}: ${WAITING_MAX} requests wait for its first copy`);
+    if (waiting.size >= WAITING_MAX)
+      throw new StatusError(
+        'TooManyRequests',
+        `cannot reach service ${service}: ${WAITING_MAX} requests wait for its first copy`,
+      );
     await new Promise<void>((resolve) => {
       const done = () => {
         cancel();

@@ -6,7 +6,12 @@ import { Agent } from 'undici';
 import type { Clock } from '../base/clock.ts';
 import { createInformer } from '../client/informer.ts';
 import type { ApiClient } from '../client/types.ts';
-import { inferenceService, type InferenceServiceSpec, type InferenceServiceStatus, SERVICE_LABEL } from '../kinds/inference-service/kind.ts';
+import {
+  inferenceService,
+  type InferenceServiceSpec,
+  type InferenceServiceStatus,
+  SERVICE_LABEL,
+} from '../kinds/inference-service/kind.ts';
 import { answerDoor } from '../kube/loopback-door.ts';
 import type { ObjectOf } from '../kube/object.ts';
 import type { Pod } from '../kube/pod.ts';
@@ -36,8 +41,21 @@ export interface Gateway {
 
 /** The gateway's door: reason to HTTP status. */
 const STATUS = {
-  BadRequest: 400, Unauthorized: 401, Forbidden: 403, NotFound: 404, MethodNotAllowed: 405, NotAcceptable: 406, AlreadyExists: 409, Conflict: 409,
-  Expired: 410, RequestEntityTooLarge: 413, UnsupportedMediaType: 415, Invalid: 400, TooManyRequests: 429, InternalError: 500, ServiceUnavailable: 503,
+  BadRequest: 400,
+  Unauthorized: 401,
+  Forbidden: 403,
+  NotFound: 404,
+  MethodNotAllowed: 405,
+  NotAcceptable: 406,
+  AlreadyExists: 409,
+  Conflict: 409,
+  Expired: 410,
+  RequestEntityTooLarge: 413,
+  UnsupportedMediaType: 415,
+  Invalid: 400,
+  TooManyRequests: 429,
+  InternalError: 500,
+  ServiceUnavailable: 503,
   Timeout: 504,
 } as const satisfies Record<Reason, number>;
 
@@ -48,7 +66,18 @@ const DRAIN_MAX_MS = 5_000;
 const TRIES_MAX = 3;
 
 /** Headers that belong to one connection and are not passed on (RFC 9110, 7.6.1). */
-const HOP_HEADERS = new Set(['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'host', 'expect', 'content-length']);
+const HOP_HEADERS = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'host',
+  'expect',
+  'content-length',
+]);
 
 interface Parts extends GatewayOptions {
   readonly backends: Backends;
@@ -60,11 +89,24 @@ interface Parts extends GatewayOptions {
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { client, clock, report, host, port } = options;
   const pods = createInformer<Pod>({ client, clock, report, ref: WELL_KNOWN.Pod, labelSelector: SERVICE_LABEL });
-  const services = createInformer<ObjectOf<InferenceServiceSpec, InferenceServiceStatus>>({ client, clock, report, ref: inferenceService });
+  const services = createInformer<ObjectOf<InferenceServiceSpec, InferenceServiceStatus>>({
+    client,
+    clock,
+    report,
+    ref: inferenceService,
+  });
   const backends = new Backends({ pods, services, clock });
-  const upstream = new Agent({ pipelining: 1, headersTimeout: UPSTREAM_SILENCE_MAX_MS, bodyTimeout: UPSTREAM_SILENCE_MAX_MS, keepAliveTimeout: 30_000 });
+  const upstream = new Agent({
+    pipelining: 1,
+    headersTimeout: UPSTREAM_SILENCE_MAX_MS,
+    bodyTimeout: UPSTREAM_SILENCE_MAX_MS,
+    keepAliveTimeout: 30_000,
+  });
   const parts: Parts = { ...options, backends, upstream, metrics: createGatewayMetrics(() => backends.counts()) };
-  const server = createServer({ keepAliveTimeout: 75_000 }, (request, response) => void answer(parts, request, response));
+  const server = createServer(
+    { keepAliveTimeout: 75_000 },
+    (request, response) => void answer(parts, request, response),
+  );
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
   const { port: listening } = server.address() as AddressInfo; // why: it listens on TCP
   return {
@@ -91,20 +133,30 @@ async function answer(parts: Parts, request: IncomingMessage, response: ServerRe
     if (await answerOwn(parts, request, response)) return;
     await letIn(parts, request);
     const route = findRoute(request.url ?? '/', request.headers.host);
-    if (route === undefined) throw new StatusError('NotFound', `cannot route ${request.url}: want /<namespace>/<service>/v2/... or the host <service>.<namespace>.localhost`);
+    if (route === undefined)
+      throw new StatusError(
+        'NotFound',
+        `cannot route ${request.url}: want /<namespace>/<service>/v2/... or the host <service>.<namespace>.localhost`,
+      );
     service = route.service;
     await forward(parts, { route, request, response });
   } catch (error) {
     sendError(response, error);
     if (isStatusError(error, 'NotFound')) service = '';
   }
-  if (service !== '') parts.metrics.observe({ service, code: response.statusCode, seconds: (parts.clock.nowMs() - startedMs) / 1000 });
+  if (service !== '')
+    parts.metrics.observe({ service, code: response.statusCode, seconds: (parts.clock.nowMs() - startedMs) / 1000 });
 }
 
 /** The gateway's own pages, which need no token. */
-async function answerOwn({ metrics }: Parts, { url = '/' }: IncomingMessage, response: ServerResponse): Promise<boolean> {
+async function answerOwn(
+  { metrics }: Parts,
+  { url = '/' }: IncomingMessage,
+  response: ServerResponse,
+): Promise<boolean> {
   if (url === '/healthz') response.writeHead(200, { 'content-type': 'text/plain' }).end('ok');
-  else if (url === '/metrics') response.writeHead(200, { 'content-type': metrics.contentType }).end(await metrics.text());
+  else if (url === '/metrics')
+    response.writeHead(200, { 'content-type': metrics.contentType }).end(await metrics.text());
   else return false;
   return true;
 }
@@ -112,7 +164,11 @@ async function answerOwn({ metrics }: Parts, { url = '/' }: IncomingMessage, res
 async function letIn({ host: listenHost, authenticate }: Parts, { headers }: IncomingMessage): Promise<void> {
   const bearerToken = /^Bearer (.+)$/i.exec(headers.authorization ?? '')?.[1];
   const verdict = answerDoor({ listenHost, host: headers.host, origin: headers.origin, bearerToken });
-  if (verdict === 'refuse') throw new StatusError('Unauthorized', 'cannot let you in: send a bearer token, or call by a loopback name from no other site');
+  if (verdict === 'refuse')
+    throw new StatusError(
+      'Unauthorized',
+      'cannot let you in: send a bearer token, or call by a loopback name from no other site',
+    );
   if (verdict === 'check-token') await authenticate({ bearerToken: bearerToken ?? '' });
 }
 
@@ -150,11 +206,20 @@ interface Pass extends Passage {
 }
 
 async function pass({ upstream }: Parts, { backend, route, request, response, body, signal }: Pass): Promise<void> {
-  const headers = Object.fromEntries(Object.entries(request.headers).filter(([name]) => !HOP_HEADERS.has(name) && name !== 'authorization'));
+  const headers = Object.fromEntries(
+    Object.entries(request.headers).filter(([name]) => !HOP_HEADERS.has(name) && name !== 'authorization'),
+  );
   const reply = await upstream.request({
-    origin: backend.origin, path: route.path, method: (request.method ?? 'GET') as 'GET', headers, signal, ...(body && { body }), // why: Node gives HTTP methods
+    origin: backend.origin,
+    path: route.path,
+    method: (request.method ?? 'GET') as 'GET',
+    headers,
+    signal,
+    ...(body && { body }), // why: Node gives HTTP methods
   });
-  const passed = Object.entries(reply.headers).filter(([name, value]) => value !== undefined && (!HOP_HEADERS.has(name) || name === 'content-length'));
+  const passed = Object.entries(reply.headers).filter(
+    ([name, value]) => value !== undefined && (!HOP_HEADERS.has(name) || name === 'content-length'),
+  );
   response.writeHead(reply.statusCode, Object.fromEntries(passed));
   await pipeline(reply.body, response);
 }
@@ -162,9 +227,14 @@ async function pass({ upstream }: Parts, { backend, route, request, response, bo
 async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let bytes = 0;
+  // why: no encoding is set, so the stream gives buffers
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > BODY_BYTES_MAX) throw new StatusError('RequestEntityTooLarge', `cannot pass the request on: its body is larger than ${BODY_BYTES_MAX} bytes`);
+    if (bytes > BODY_BYTES_MAX)
+      throw new StatusError(
+        'RequestEntityTooLarge',
+        `cannot pass the request on: its body is larger than ${BODY_BYTES_MAX} bytes`,
+      );
     chunks.push(chunk);
   }
   return chunks.length === 0 ? undefined : Buffer.concat(chunks);
@@ -179,7 +249,9 @@ function isRefusal(error: unknown): boolean {
 function toUpstreamError({ service }: Route, { pod }: Backend, cause: unknown): StatusError {
   if (cause instanceof StatusError) return cause;
   const why = cause instanceof Error ? cause.message : String(cause);
-  return new StatusError('ServiceUnavailable', `cannot reach service ${service}: pod ${pod} broke off (${why})`, { cause });
+  return new StatusError('ServiceUnavailable', `cannot reach service ${service}: pod ${pod} broke off (${why})`, {
+    cause,
+  });
 }
 
 function sendError(response: ServerResponse, error: unknown): void {
@@ -189,6 +261,13 @@ function sendError(response: ServerResponse, error: unknown): void {
   }
   const known = toStatusError(error);
   const text = JSON.stringify({ error: known.message });
-  const retry = known.reason === 'TooManyRequests' || known.reason === 'ServiceUnavailable' ? { 'retry-after': '1' } : {};
-  response.writeHead(STATUS[known.reason], { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text), ...retry }).end(text);
+  const retry =
+    known.reason === 'TooManyRequests' || known.reason === 'ServiceUnavailable' ? { 'retry-after': '1' } : {};
+  response
+    .writeHead(STATUS[known.reason], {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(text),
+      ...retry,
+    })
+    .end(text);
 }

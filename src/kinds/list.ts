@@ -9,6 +9,7 @@ import { servingRuntime } from './serving-runtime/kind.ts';
 import { trainingJob } from './training-job/kind.ts';
 import { reconcile as reconcileTrainingJob } from './training-job/reconcile.ts';
 
+/** Every kind with its reconciler. */
 export const KINDS: readonly Controller[] = [
   { kind: dataset, reconcile: reconcileDataset },
   { kind: inferenceService, reconcile: reconcileInferenceService },

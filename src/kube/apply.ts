@@ -1,4 +1,7 @@
-/** Server-side apply and the book-keeping of field managers. Pure: who asks and what is stored come in, the new object goes out. Source: KEP-555. */
+/**
+ * Server-side apply and the book-keeping of field managers. Pure: who asks and what is stored come in, the new object
+ * goes out. Source: KEP-555.
+ */
 import { isEqual, isJsonObject, type JsonObject } from '../base/json.ts';
 import {
   changedFields,
@@ -49,8 +52,9 @@ export function applyObject(stored: StoredObject, applied: StoredObject, options
   const wanted = fieldsOf(ownedPart(applied), listKeys);
   const others = (stored.metadata.managedFields ?? []).filter((entry) => !isEntryOf(entry, options, 'Apply'));
   const mine = (stored.metadata.managedFields ?? []).find((entry) => isEntryOf(entry, options, 'Apply'));
-  const merged = mergeValue(stored, ownedPart(applied), { listKeys, path: '' }) as StoredObject; // why: both are objects
-  const differing = changedFields(ownedPart(stored), ownedPart(merged), listKeys) ?? {};
+  // why: both are objects
+  const merged = mergeValue(stored, ownedPart(applied), { listKeys, path: '' }) as StoredObject;
+  const differing = changedFields({ old: ownedPart(stored), now: ownedPart(merged) }, listKeys) ?? {};
   const conflicts = findConflicts(others, intersectFields(wanted, differing) ?? {});
   if (conflicts.length > 0 && !force) throw conflictError(conflicts);
   const kept = others.flatMap((entry) => withoutFields(entry, intersectFields(wanted, differing) ?? {}));
@@ -59,16 +63,20 @@ export function applyObject(stored: StoredObject, applied: StoredObject, options
     dropped &&
     kept.reduce<FieldsV1 | undefined>((rest, entry) => rest && subtractFields(rest, entry.fieldsV1), dropped);
   const pruned =
-    orphaned === undefined ? merged : (removeFields(merged, orphaned, { listKeys, path: '' }) as StoredObject); // why: an object stays one
+    // why: an object stays one
+    orphaned === undefined ? merged : (removeFields(merged, orphaned, { listKeys, path: '' }) as StoredObject);
   return {
     ...pruned,
-    metadata: { ...pruned.metadata, managedFields: [...kept, entryOf(options, 'Apply', wanted, pruned)] },
+    metadata: {
+      ...pruned.metadata,
+      managedFields: [...kept, entryOf(options, 'Apply', { fieldsV1: wanted, apiVersion: pruned.apiVersion })],
+    },
   };
 }
 
 /** The object as it is stored after a create, update or plain patch by `manager`: changed fields become its own. */
 export function trackUpdate(before: StoredObject | undefined, after: StoredObject, manager: Manager): StoredObject {
-  const changed = changedFields(before && ownedPart(before), ownedPart(after), manager.listKeys);
+  const changed = changedFields({ old: before && ownedPart(before), now: ownedPart(after) }, manager.listKeys);
   const entries = before === undefined ? [] : (before.metadata.managedFields ?? []);
   if (changed === undefined) return { ...after, metadata: { ...after.metadata, managedFields: entries } };
   const mine = entries.find((entry) => isEntryOf(entry, manager, 'Update'));
@@ -77,7 +85,10 @@ export function trackUpdate(before: StoredObject | undefined, after: StoredObjec
   const present = intersectPresent(fields, after, manager.listKeys);
   return {
     ...after,
-    metadata: { ...after.metadata, managedFields: [...others, entryOf(manager, 'Update', present, after)] },
+    metadata: {
+      ...after.metadata,
+      managedFields: [...others, entryOf(manager, 'Update', { fieldsV1: present, apiVersion: after.apiVersion })],
+    },
   };
 }
 
@@ -98,13 +109,12 @@ function isEntryOf(entry: ManagedFields, manager: Manager, operation: ManagedFie
 function entryOf(
   manager: Manager,
   operation: ManagedFields['operation'],
-  fieldsV1: FieldsV1,
-  object: StoredObject,
+  { fieldsV1, apiVersion }: Pick<ManagedFields, 'fieldsV1' | 'apiVersion'>,
 ): ManagedFields {
   return {
     manager: manager.name,
     operation,
-    apiVersion: object.apiVersion,
+    apiVersion,
     time: manager.time,
     fieldsType: 'FieldsV1',
     fieldsV1,
@@ -192,5 +202,14 @@ export function isChanged(before: StoredObject, after: StoredObject): boolean {
 
 function withoutBookkeeping({ metadata, ...rest }: StoredObject): unknown {
   const { managedFields = [], resourceVersion: _resourceVersion, ...kept } = metadata;
-  return { ...rest, metadata: kept, managers: managedFields.map(({ time: _time, ...entry }) => entry) };
+  return {
+    ...rest,
+    metadata: kept,
+    managers: Object.fromEntries(
+      managedFields.map(({ time: _time, ...entry }) => [
+        `${entry.manager} ${entry.operation} ${entry.subresource ?? ''}`,
+        entry,
+      ]),
+    ),
+  };
 }

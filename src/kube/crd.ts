@@ -1,4 +1,7 @@
-/** From a kind's zod schema to its CustomResourceDefinition. Knows the rules of structural schemas (KEP-2335), not what the fields mean. */
+/**
+ * From a kind's zod schema to its CustomResourceDefinition. Knows the rules of structural schemas (KEP-2335), not what
+ * the fields mean.
+ */
 import { z } from 'zod';
 import { isJsonObject, type JsonObject } from '../base/json.ts';
 import { GROUP, type Kind, VERSION } from './kind.ts';

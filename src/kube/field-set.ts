@@ -1,8 +1,13 @@
-/** Sets of fields in the FieldsV1 form, which say who owns what in an object. Source: structured-merge-diff, KEP-555. */
+/**
+ * Sets of fields in the FieldsV1 form, which say who owns what in an object. Source: structured-merge-diff, KEP-555.
+ */
 import { isEqual, isJsonObject, type JsonObject } from '../base/json.ts';
 import type { FieldsV1 } from './object.ts';
 
-/** Finds the keys of an associative list, or undefined when the list is owned as one value. `path` has no indexes: `spec.containers`. */
+/**
+ * Finds the keys of an associative list, or undefined when the list is owned as one value. `path` has no indexes:
+ * `spec.containers`.
+ */
 export type ListKeys = (path: string, list: readonly unknown[]) => readonly string[] | undefined;
 
 type Fields = { [path: string]: Fields };
@@ -18,20 +23,31 @@ export function fieldsOf(value: unknown, listKeys: ListKeys, path = ''): FieldsV
   const fields: Fields = {};
   for (const [name, item] of Object.entries(value)) {
     if (item !== undefined)
-      fields[`f:${name}`] = fieldsOf(item, listKeys, path === '' ? name : `${path}.${name}`) as Fields; // why: same shape, writable
+      // why: same shape, writable
+      fields[`f:${name}`] = fieldsOf(item, listKeys, path === '' ? name : `${path}.${name}`) as Fields;
   }
   return fields;
 }
 
+/** A value before and after. */
+export interface Change {
+  readonly old: unknown;
+  readonly now: unknown;
+}
+
 /** The set of leaves that differ between two values: added, removed or changed. */
-export function changedFields(before: unknown, after: unknown, listKeys: ListKeys, path = ''): FieldsV1 | undefined {
+export function changedFields(
+  { old: before, now: after }: Change,
+  listKeys: ListKeys,
+  path = '',
+): FieldsV1 | undefined {
   if (isEqual(before, after)) return undefined;
-  const parts = childrenOf(before, after, listKeys, path);
+  const parts = childrenOf({ old: before, now: after }, listKeys, path);
   if (parts === undefined) return fieldsOf(after, listKeys, path);
   const fields: Fields = {};
   for (const { name, old, now, childPath } of parts) {
     if (now === undefined) continue;
-    const changed = changedFields(old, now, listKeys, childPath);
+    const changed = changedFields({ old, now }, listKeys, childPath);
     if (changed === undefined) continue;
     const isNewItem = name.startsWith('k:') && old === undefined;
     fields[name] = { ...(isNewItem ? { '.': {} } : {}), ...changed } as Fields; // why: same shape, writable
@@ -39,14 +55,16 @@ export function changedFields(before: unknown, after: unknown, listKeys: ListKey
   return fields;
 }
 
-interface Child {
+interface Child extends Change {
   readonly name: string;
-  readonly old: unknown;
-  readonly now: unknown;
   readonly childPath: string;
 }
 
-function childrenOf(before: unknown, after: unknown, listKeys: ListKeys, path: string): readonly Child[] | undefined {
+function childrenOf(
+  { old: before, now: after }: Change,
+  listKeys: ListKeys,
+  path: string,
+): readonly Child[] | undefined {
   if (isJsonObject(after)) {
     const old = isJsonObject(before) ? before : {};
     return Object.keys({ ...old, ...after }).map((name) => ({
@@ -100,7 +118,9 @@ export function subtractFields(a: FieldsV1, b: FieldsV1): FieldsV1 | undefined {
   return Object.keys(rest).length === 0 ? undefined : rest;
 }
 
-/** The leaves that are in both sets; undefined when there is none. Owning a whole value overlaps owning a part of it. */
+/**
+ * The leaves that are in both sets; undefined when there is none. Owning a whole value overlaps owning a part of it.
+ */
 export function intersectFields(a: FieldsV1, b: FieldsV1): FieldsV1 | undefined {
   const both: Fields = {};
   for (const [name, fields] of Object.entries(a)) {

@@ -1,12 +1,18 @@
-/** A kind: a noun of the platform declared as data, and the pure question its controller answers. Knows no I/O and no kind of ours. */
+/**
+ * A kind: a noun of the platform declared as data, and the pure question its controller answers. Knows no I/O and no
+ * kind of ours.
+ */
 import type { z } from 'zod';
 import type { KubeObject, ObjectOf, ResourceRef } from './object.ts';
 
 /** API group and version of every kind of ours. */
 export const GROUP = 'athanor.dev';
+/** Their version. */
 export const VERSION = 'v1alpha1';
 
-/** What the platform offers to pods and the node, given when the controllers are wired; the same for every reconcile. */
+/**
+ * What the platform offers to pods and the node, given when the controllers are wired; the same for every reconcile.
+ */
 export interface Settings {
   /** Base URL of the tracking server as pods reach it. */
   readonly trackingUrl: string;

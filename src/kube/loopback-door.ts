@@ -16,7 +16,10 @@ export interface DoorRequest {
 /** `owner`: let in as the owner; `check-token`: ask who the token is of; `refuse`: Unauthorized. */
 export type DoorAnswer = 'owner' | 'check-token' | 'refuse';
 
-/** A token is always checked. Without one, only a loopback listener called by a loopback name from no other site lets in. */
+/**
+ * A token is always checked. Without one, only a loopback listener called by a loopback name from no other site lets
+ * in.
+ */
 export function answerDoor(request: DoorRequest): DoorAnswer {
   if (request.bearerToken !== undefined) return 'check-token';
   const isOwner = isLoopbackHost(request.listenHost) && isOwnName(request) && isOwnOrigin(request);

@@ -1,4 +1,7 @@
-/** The parts of Kubernetes' pods, nodes and their neighbours that Athanor writes or reads. Shapes only; names are Kubernetes' own. */
+/**
+ * The parts of Kubernetes' pods, nodes and their neighbours that Athanor writes or reads. Shapes only; names are
+ * Kubernetes' own.
+ */
 import type { Condition } from './condition.ts';
 import type { KubeObject, ObjectOf } from './object.ts';
 

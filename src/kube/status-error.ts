@@ -1,4 +1,7 @@
-/** The one error of the platform, in Kubernetes' own words. Each door has its own table from reason to wire; the API's is here. */
+/**
+ * The one error of the platform, in Kubernetes' own words. Each door has its own table from reason to wire; the API's
+ * is here.
+ */
 
 /** Kubernetes' reasons, and no others. */
 export type Reason = keyof typeof HTTP_STATUS;

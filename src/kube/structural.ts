@@ -1,4 +1,7 @@
-/** Structural schemas of CRDs: prune, default and validate a value, with Kubernetes' words for what is wrong. Source: KEP-1111, OpenAPI v3. */
+/**
+ * Structural schemas of CRDs: prune, default and validate a value, with Kubernetes' words for what is wrong. Source:
+ * KEP-1111, OpenAPI v3.
+ */
 import { cloneJson, isEqual, isJsonObject, type JsonObject } from '../base/json.ts';
 import type { FieldCause } from './status-error.ts';
 

@@ -8,14 +8,19 @@ const STALE_MS = 10_000;
 const POLL_MS = 200;
 
 /** Runs `work` while holding the lock; waits for others as long as they live, calling `onWait` once. */
-export async function withLock<T>(path: string, work: () => Promise<T>, onWait: () => void = () => undefined): Promise<T> {
+export async function withLock<T>(
+  path: string,
+  work: () => Promise<T>,
+  onWait: () => void = () => undefined,
+): Promise<T> {
   for (let waits = 0; !(await tryTake(path)); waits++) {
     if (waits === 0) onWait();
     await sleep(POLL_MS);
   }
   const beat = setInterval(() => {
     const now = new Date();
-    utimes(path, now, now).catch(() => clearInterval(beat)); // why: a lock that was taken away has nothing to keep alive
+    // why: a lock that was taken away has nothing to keep alive
+    utimes(path, now, now).catch(() => clearInterval(beat));
   }, BEAT_MS);
   try {
     return await work();

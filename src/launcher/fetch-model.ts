@@ -31,7 +31,11 @@ export async function fetchModel(options: FetchModelOptions): Promise<void> {
   }
   const source = await resolveModel(options);
   const path = /^mlflow-artifacts:(?:\/\/[^/]*)?\/(.+)$/.exec(source)?.[1];
-  if (path === undefined) throw new StatusError('Invalid', `cannot fetch ${uri}: its files are at ${source}, which is not in this platform's artifact store`);
+  if (path === undefined)
+    throw new StatusError(
+      'Invalid',
+      `cannot fetch ${uri}: its files are at ${source}, which is not in this platform's artifact store`,
+    );
   const files = await listFiles(options, path, '');
   if (files.length === 0) throw new StatusError('NotFound', `cannot fetch ${uri}: there is no file at ${source}`);
   for (const file of files) {
@@ -43,17 +47,27 @@ export async function fetchModel(options: FetchModelOptions): Promise<void> {
 async function resolveModel(options: FetchModelOptions): Promise<string> {
   const { uri } = options;
   const match = /^models:\/([^/@]+)(?:\/(\d+)|@(.+))$/.exec(uri);
-  if (match === null) throw new StatusError('Invalid', `cannot fetch ${uri}: want models:/name/version, models:/name@alias or blobs:/sha256:digest`);
+  if (match === null)
+    throw new StatusError(
+      'Invalid',
+      `cannot fetch ${uri}: want models:/name/version, models:/name@alias or blobs:/sha256:digest`,
+    );
   const [, name = '', number, alias = ''] = match;
   const version = number ?? (await resolveAlias(options, name, alias));
   const query = new URLSearchParams({ name, version });
-  const { artifact_uri: source } = await ask<{ artifact_uri: string }>(options, `/api/2.0/mlflow/model-versions/get-download-uri?${query}`);
+  const { artifact_uri: source } = await ask<{ artifact_uri: string }>(
+    options,
+    `/api/2.0/mlflow/model-versions/get-download-uri?${query}`,
+  );
   return source;
 }
 
 async function resolveAlias(options: FetchModelOptions, name: string, alias: string): Promise<string> {
   const query = new URLSearchParams({ name, alias });
-  const answer = await ask<{ model_version: { version: string } }>(options, `/api/2.0/mlflow/registered-models/alias?${query}`);
+  const answer = await ask<{ model_version: { version: string } }>(
+    options,
+    `/api/2.0/mlflow/registered-models/alias?${query}`,
+  );
   return answer.model_version.version;
 }
 
@@ -69,7 +83,8 @@ async function listFiles(options: FetchModelOptions, root: string, below: string
     const relative = posix.join(below, posix.basename(path));
     if (isFolder === true) found.push(...(await listFiles(options, root, relative)));
     else found.push(relative);
-    if (found.length > FILES_MAX) throw new StatusError('Invalid', `cannot fetch ${options.uri}: it has more than ${FILES_MAX} files`);
+    if (found.length > FILES_MAX)
+      throw new StatusError('Invalid', `cannot fetch ${options.uri}: it has more than ${FILES_MAX} files`);
   }
   return found;
 }
@@ -78,7 +93,8 @@ async function fetchFile(options: FetchModelOptions, path: string, target: strin
   const encoded = path.split('/').map(encodeURIComponent).join('/');
   const response = await send(options, `/api/2.0/mlflow-artifacts/artifacts/${encoded}`);
   await mkdir(dirname(target), { recursive: true });
-  if (response.body === null) throw new StatusError('ServiceUnavailable', `cannot fetch ${path}: the answer has no body`);
+  if (response.body === null)
+    throw new StatusError('ServiceUnavailable', `cannot fetch ${path}: the answer has no body`);
   await pipeline(Readable.fromWeb(response.body), createWriteStream(target));
 }
 
@@ -89,10 +105,17 @@ async function ask<T>(options: FetchModelOptions, path: string): Promise<T> {
 async function send({ trackingUrl, token, uri }: FetchModelOptions, path: string): Promise<Response> {
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
   const response = await fetch(trackingUrl + path, { headers }).catch((cause: unknown) => {
-    throw new StatusError('ServiceUnavailable', `cannot fetch ${uri}: the tracking server at ${trackingUrl} does not answer`, { cause });
+    throw new StatusError(
+      'ServiceUnavailable',
+      `cannot fetch ${uri}: the tracking server at ${trackingUrl} does not answer`,
+      { cause },
+    );
   });
   if (response.ok) return response;
   const body = (await response.json().catch(() => ({}))) as { message?: string }; // why: an error may come without JSON
   const reason = response.status === 404 ? 'NotFound' : 'Invalid';
-  throw new StatusError(reason, `cannot fetch ${uri}: ${body.message ?? `the tracking server answered ${response.status}`}`);
+  throw new StatusError(
+    reason,
+    `cannot fetch ${uri}: ${body.message ?? `the tracking server answered ${response.status}`}`,
+  );
 }

@@ -7,7 +7,10 @@ import { materialize } from '../blobs/materialize.ts';
 const ARRIVING = '.athanor-arriving';
 
 /** Replaces what an interrupted call may have left. @throws NotFound when the store has no such tree. */
-export async function fetchTree(store: BlobStore, { digest, target }: { readonly digest: string; readonly target: string }): Promise<void> {
+export async function fetchTree(
+  store: BlobStore,
+  { digest, target }: { readonly digest: string; readonly target: string },
+): Promise<void> {
   await mkdir(target, { recursive: true });
   for (const name of await readdir(target)) await rm(join(target, name), { recursive: true, force: true });
   const arriving = join(target, ARRIVING);

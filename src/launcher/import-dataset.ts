@@ -32,7 +32,10 @@ const TRIES_MAX = 4;
 const RETRY_MS = 500;
 const SAY_EVERY_BYTES = 64 * 1024 * 1024;
 
-/** Stores the one file behind a URL; a cut connection is resumed where it broke. @throws ServiceUnavailable, Invalid; nothing is stored then. */
+/**
+ * Stores the one file behind a URL; a cut connection is resumed where it broke. @throws ServiceUnavailable, Invalid;
+ * nothing is stored then.
+ */
 export async function importUrl(store: BlobStore, options: DownloadOptions): Promise<TreeResult> {
   const folder = await mkdtemp(join(tmpdir(), 'athanor-import-'));
   try {
@@ -46,26 +49,13 @@ export async function importUrl(store: BlobStore, options: DownloadOptions): Pro
   }
 }
 
-async function download(options: DownloadOptions, path: string): Promise<void> {
-  const { url, sha256, say } = options;
+async function download({ url, sha256, say }: DownloadOptions, path: string): Promise<void> {
   const file = await open(path, 'w');
   const hash = createHash('sha256');
-  let bytes = 0;
   try {
-    for (let tries = 1; ; tries++) {
-      try {
-        for await (const chunk of readFrom(url, bytes)) {
-          await file.write(chunk);
-          hash.update(chunk);
-          if (Math.floor((bytes + chunk.length) / SAY_EVERY_BYTES) > Math.floor(bytes / SAY_EVERY_BYTES)) say(`${bytes + chunk.length} bytes so far`);
-          bytes += chunk.length;
-        }
-        break;
-      } catch (error) {
-        if (error instanceof StatusError || tries === TRIES_MAX) throw unreachable(url, bytes, error);
-        say(`the connection broke after ${bytes} bytes, trying again`);
-        await sleep(RETRY_MS * tries);
-      }
+    for await (const chunk of readPersistently(url, say)) {
+      await file.write(chunk);
+      hash.update(chunk);
     }
   } finally {
     await file.close();
@@ -75,10 +65,35 @@ async function download(options: DownloadOptions, path: string): Promise<void> {
   throw new StatusError('Invalid', `cannot import ${url}: its SHA-256 is ${digest}, the data set wants ${sha256}`);
 }
 
+/** The bytes behind the URL, each once, over as many connections as it takes. */
+async function* readPersistently(url: string, say: (line: string) => void): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for (let tries = 1; ; tries++) {
+    try {
+      for await (const chunk of readFrom(url, bytes)) {
+        bytes += chunk.length;
+        sayProgress(bytes, chunk.length, say);
+        yield chunk;
+      }
+      return;
+    } catch (error) {
+      if (error instanceof StatusError || tries === TRIES_MAX) throw unreachable(url, bytes, error);
+      say(`the connection broke after ${bytes} bytes, trying again`);
+      await sleep(RETRY_MS * tries);
+    }
+  }
+}
+
+function sayProgress(bytes: number, added: number, say: (line: string) => void): void {
+  if (bytes % SAY_EVERY_BYTES < added) say(`${bytes} bytes so far`);
+}
+
 async function* readFrom(url: string, offset: number): AsyncGenerator<Uint8Array> {
   const response = await fetch(url, offset > 0 ? { headers: { range: `bytes=${offset}-` } } : {});
-  if (!response.ok) throw new StatusError('ServiceUnavailable', `the server answered ${response.status} ${response.statusText}`);
-  if (offset > 0 && response.status !== 206) throw new StatusError('ServiceUnavailable', 'the server cannot resume where the connection broke');
+  if (!response.ok)
+    throw new StatusError('ServiceUnavailable', `the server answered ${response.status} ${response.statusText}`);
+  if (offset > 0 && response.status !== 206)
+    throw new StatusError('ServiceUnavailable', 'the server cannot resume where the connection broke');
   const expected = Number(response.headers.get('content-length') ?? -1);
   const isEncoded = response.headers.has('content-encoding');
   let received = 0;
@@ -86,12 +101,18 @@ async function* readFrom(url: string, offset: number): AsyncGenerator<Uint8Array
     received += chunk.length;
     yield chunk;
   }
-  if (expected >= 0 && !isEncoded && received < expected) throw new Error(`the connection ended ${expected - received} bytes early`);
+  if (expected >= 0 && !isEncoded && received < expected)
+    throw new Error(`the connection ended ${expected - received} bytes early`);
 }
 
 function unreachable(url: string, bytes: number, cause: unknown): StatusError {
-  if (cause instanceof StatusError) return new StatusError(cause.reason, `cannot import ${url}: ${cause.message}`, { cause });
+  if (cause instanceof StatusError)
+    return new StatusError(cause.reason, `cannot import ${url}: ${cause.message}`, { cause });
   const { message, cause: deeper } = cause as Error; // why: fetch rejects with errors
   const why = deeper instanceof Error ? `${message}: ${deeper.message}` : message;
-  return new StatusError('ServiceUnavailable', `cannot import ${url}: ${why} (after ${bytes} bytes and ${TRIES_MAX} tries); nothing was stored`, { cause });
+  return new StatusError(
+    'ServiceUnavailable',
+    `cannot import ${url}: ${why} (after ${bytes} bytes and ${TRIES_MAX} tries); nothing was stored`,
+    { cause },
+  );
 }

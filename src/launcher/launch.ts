@@ -1,4 +1,7 @@
-/** Runs the user's program inside a pod: its environment on PATH, its account's token, a place to report progress, its outputs kept. */
+/**
+ * Runs the user's program inside a pod: its environment on PATH, its account's token, a place to report progress, its
+ * outputs kept.
+ */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -25,7 +28,10 @@ export interface LaunchOptions {
 
 /** Resolves to the exit code that the container should have. */
 export async function launch(options: LaunchOptions): Promise<number> {
-  const progress = await startProgressServer({ host: options.env['POD_IP'] ?? '127.0.0.1', onReport: options.onProgress });
+  const progress = await startProgressServer({
+    host: options.env['POD_IP'] ?? '127.0.0.1',
+    onReport: options.onProgress,
+  });
   try {
     const code = await runCommand(options, progress);
     if (code === 0 && options.outputs !== undefined) await keepOutputs(options, options.outputs);
@@ -41,7 +47,10 @@ async function runCommand(options: LaunchOptions, progress: ProgressServer): Pro
   const child = spawn(program, args, {
     stdio: 'inherit',
     env: {
-      ...env, ...progress.env, PATH: `${join(environment, 'bin')}${delimiter}${env['PATH'] ?? ''}`, VIRTUAL_ENV: environment,
+      ...env,
+      ...progress.env,
+      PATH: `${join(environment, 'bin')}${delimiter}${env['PATH'] ?? ''}`,
+      VIRTUAL_ENV: environment,
       ...(token !== undefined && { MLFLOW_TRACKING_TOKEN: token }),
     },
   });
@@ -56,7 +65,10 @@ async function runCommand(options: LaunchOptions, progress: ProgressServer): Pro
   });
 }
 
-async function keepOutputs({ say, writeResult }: LaunchOptions, { path, store }: NonNullable<LaunchOptions['outputs']>): Promise<void> {
+async function keepOutputs(
+  { say, writeResult }: LaunchOptions,
+  { path, store }: NonNullable<LaunchOptions['outputs']>,
+): Promise<void> {
   if ((await readdir(path)).length === 0) {
     say(`nothing was written to ${path}: there are no outputs to keep`);
     return;

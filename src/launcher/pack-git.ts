@@ -17,7 +17,10 @@ export interface PackGitOptions {
 }
 
 /** The folder's digest and the commit it came from. @throws Invalid with git's last lines. */
-export async function packGit(store: BlobStore, options: PackGitOptions): Promise<TreeResult & { readonly commit: string }> {
+export async function packGit(
+  store: BlobStore,
+  options: PackGitOptions,
+): Promise<TreeResult & { readonly commit: string }> {
   const { url, ref, path, work } = options;
   const checkout = join(work, 'checkout');
   await rm(checkout, { recursive: true, force: true });

@@ -27,15 +27,23 @@ export async function prepareEnvironment(options: PrepareOptions): Promise<void>
   if (await isReady(target, request)) return;
   await mkdir(dirname(target), { recursive: true });
   const onWait = () => say(`waiting for another pod that builds ${target}`);
-  await withLock(`${target}.lock`, async () => {
-    if (!(await isReady(target, request))) await build(options);
-  }, onWait);
+  await withLock(
+    `${target}.lock`,
+    async () => {
+      if (!(await isReady(target, request))) await build(options);
+    },
+    onWait,
+  );
 }
 
 async function isReady(target: string, request: EnvironmentRequest): Promise<boolean> {
   try {
     const built: unknown = JSON.parse(await readFile(join(target, MARKER), 'utf8'));
-    if (!isEqual(built, request)) throw new StatusError('Conflict', `cannot use environment ${target}: it was built for another request, delete it`);
+    if (!isEqual(built, request))
+      throw new StatusError(
+        'Conflict',
+        `cannot use environment ${target}: it was built for another request, delete it`,
+      );
     await access(join(target, 'bin', 'python'));
     return true;
   } catch (error) {
@@ -50,7 +58,13 @@ async function build(options: PrepareOptions): Promise<void> {
   const python = await findPython(request.python, env);
   const uv = await findProgram('uv', env);
   const caches = { PIP_CACHE_DIR: join(dirname(target), '.pip'), UV_CACHE_DIR: join(dirname(target), '.uv') };
-  const environment = { ...env, ...caches, PIP_DISABLE_PIP_VERSION_CHECK: '1', PIP_NO_INPUT: '1', PIP_ROOT_USER_ACTION: 'ignore' };
+  const environment = {
+    ...env,
+    ...caches,
+    PIP_DISABLE_PIP_VERSION_CHECK: '1',
+    PIP_NO_INPUT: '1',
+    PIP_ROOT_USER_ACTION: 'ignore',
+  };
   const tools: Tools = { python, uv, env: environment, target, say };
   say(`building ${target} with ${uv === undefined ? 'pip' : 'uv'}: ${request.packages.join(' ') || 'no packages'}`);
   await createVenv(tools, request.packages.length > 0);
@@ -73,7 +87,10 @@ async function createVenv({ python, uv, env, target }: Tools, needsPip: boolean)
   const { code, lastLines } = await runProgram(python, ['-m', 'venv', ...pip, target], { env });
   if (code === 0) return;
   await rm(target, { recursive: true, force: true });
-  throw new StatusError('Invalid', `cannot create a virtual environment with ${python}: is its venv module installed (Debian: apt-get install python3-venv)?\n${lastLines}`);
+  throw new StatusError(
+    'Invalid',
+    `cannot create a virtual environment with ${python}: is its venv module installed (Debian: apt-get install python3-venv)?\n${lastLines}`,
+  );
 }
 
 async function install({ uv, env, target, say }: Tools, packages: readonly string[]): Promise<void> {
@@ -89,7 +106,11 @@ async function install({ uv, env, target, say }: Tools, packages: readonly strin
 }
 
 async function findPython(version: string, env: NodeJS.ProcessEnv): Promise<string> {
-  const found = (await findProgram(`python${version}`, env)) ?? (version === '3' ? await findProgram('python', env) : undefined);
+  const found =
+    (await findProgram(`python${version}`, env)) ?? (version === '3' ? await findProgram('python', env) : undefined);
   if (found !== undefined) return found;
-  throw new StatusError('Invalid', `cannot prepare the environment: python${version} is not on this node, install it or ask for another version`);
+  throw new StatusError(
+    'Invalid',
+    `cannot prepare the environment: python${version} is not on this node, install it or ask for another version`,
+  );
 }

@@ -30,14 +30,16 @@ export async function startProgressServer({ host, onReport }: ProgressServerOpti
   await writeFile(tokenPath, token, { mode: 0o600 });
   const server = createServer((request, response) => {
     const answer = (code: number) => response.writeHead(code).end();
-    takeReport(request, token).then(
-      async (report) => {
-        if (report === undefined) return answer(400);
-        await onReport(report);
-        return answer(200);
-      },
-      () => answer(401),
-    ).catch(() => answer(503));
+    takeReport(request, token)
+      .then(
+        async (report) => {
+          if (report === undefined) return answer(400);
+          await onReport(report);
+          return answer(200);
+        },
+        () => answer(401),
+      )
+      .catch(() => answer(503));
   });
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, host, resolve));
   const { port } = server.address() as AddressInfo; // why: it listens on TCP

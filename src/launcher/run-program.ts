@@ -19,7 +19,11 @@ export interface RunResult {
 const LAST_LINES_MAX = 20;
 
 /** Never throws for an exit code; @throws what spawn gives when the program cannot be started. */
-export async function runProgram(program: string, args: readonly string[], { env, cwd, onLine }: RunOptions): Promise<RunResult> {
+export async function runProgram(
+  program: string,
+  args: readonly string[],
+  { env, cwd, onLine }: RunOptions,
+): Promise<RunResult> {
   const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'], ...(cwd !== undefined && { cwd }) });
   const last: string[] = [];
   const keep = (line: string) => {
@@ -39,7 +43,10 @@ export async function runProgram(program: string, args: readonly string[], { env
 export async function findProgram(name: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
   for (const folder of (env['PATH'] ?? '').split(delimiter).filter((part) => part !== '')) {
     const path = join(folder, name);
-    const isThere = await access(path, constants.X_OK).then(() => true, () => false);
+    const isThere = await access(path, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
     if (isThere) return path;
   }
   return undefined;

@@ -1,8 +1,22 @@
-/** Tensors between the Open Inference Protocol's JSON and onnxruntime's typed arrays. Source: KServe, Predict Protocol v2, tensor data types. */
+/**
+ * Tensors between the Open Inference Protocol's JSON and onnxruntime's typed arrays. Source: KServe, Predict Protocol
+ * v2, tensor data types.
+ */
 import { StatusError } from '../kube/status-error.ts';
 
 /** Bits of a tensor as onnxruntime takes and gives them. */
-export type TensorBits = Float32Array | Float64Array | Int8Array | Int16Array | Int32Array | BigInt64Array | Uint8Array | Uint16Array | Uint32Array | BigUint64Array | readonly string[];
+export type TensorBits =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Int16Array
+  | Int32Array
+  | BigInt64Array
+  | Uint8Array
+  | Uint16Array
+  | Uint32Array
+  | BigUint64Array
+  | readonly string[];
 
 interface Datatype {
   /** The protocol's name. */
@@ -13,7 +27,12 @@ interface Datatype {
 const isNumber = (value: unknown): value is number => typeof value === 'number';
 
 function integers(low: number, high: number, make: (values: number[]) => TensorBits): Datatype['toBits'] {
-  return (values, fail) => make(values.map((value) => (isNumber(value) && Number.isInteger(value) && value >= low && value <= high ? value : fail(value))));
+  return (values, fail) =>
+    make(
+      values.map((value) =>
+        isNumber(value) && Number.isInteger(value) && value >= low && value <= high ? value : fail(value),
+      ),
+    );
 }
 
 function floats(make: (values: number[]) => TensorBits): Datatype['toBits'] {
@@ -21,7 +40,8 @@ function floats(make: (values: number[]) => TensorBits): Datatype['toBits'] {
 }
 
 function bigIntegers(make: (values: bigint[]) => TensorBits): Datatype['toBits'] {
-  return (values, fail) => make(values.map((value) => (isNumber(value) && Number.isInteger(value) ? BigInt(value) : fail(value))));
+  return (values, fail) =>
+    make(values.map((value) => (isNumber(value) && Number.isInteger(value) ? BigInt(value) : fail(value))));
 }
 
 /** By onnxruntime's name. */
@@ -38,22 +58,32 @@ const DATATYPES: Readonly<Record<string, Datatype>> = {
   uint64: { name: 'UINT64', toBits: bigIntegers((values) => BigUint64Array.from(values)) },
   bool: {
     name: 'BOOL',
-    toBits: (values, fail) => Uint8Array.from(values.map((value) => (typeof value === 'boolean' ? Number(value) : value === 0 || value === 1 ? value : fail(value)))),
+    toBits: (values, fail) =>
+      Uint8Array.from(
+        values.map((value) =>
+          typeof value === 'boolean' ? Number(value) : value === 0 || value === 1 ? value : fail(value),
+        ),
+      ),
   },
-  string: { name: 'BYTES', toBits: (values, fail) => values.map((value) => (typeof value === 'string' ? value : fail(value))) },
+  string: {
+    name: 'BYTES',
+    toBits: (values, fail) => values.map((value) => (typeof value === 'string' ? value : fail(value))),
+  },
 };
 
 /** The protocol's name of an onnxruntime type. @throws Invalid for one it cannot say in JSON. */
 export function datatypeOf(type: string, name: string): string {
   const found = DATATYPES[type];
-  if (found === undefined) throw new StatusError('Invalid', `cannot serve tensor '${name}': type ${type} cannot be sent as JSON`);
+  if (found === undefined)
+    throw new StatusError('Invalid', `cannot serve tensor '${name}': type ${type} cannot be sent as JSON`);
   return found.name;
 }
 
 /** JSON values of a tensor as bits. @throws Invalid that names the first value of another type. */
 export function toBits(type: string, name: string, values: readonly unknown[]): TensorBits {
   const datatype = DATATYPES[type];
-  if (datatype === undefined) throw new StatusError('Invalid', `cannot read tensor '${name}': type ${type} cannot be sent as JSON`);
+  if (datatype === undefined)
+    throw new StatusError('Invalid', `cannot read tensor '${name}': type ${type} cannot be sent as JSON`);
   return datatype.toBits(values, (value) => {
     throw new StatusError('Invalid', `cannot read tensor '${name}': ${JSON.stringify(value)} is no ${datatype.name}`);
   });

@@ -1,4 +1,7 @@
-/** The model server: Open Inference Protocol v2 over REST, for one model. Speaks HTTP; the tensors are in infer-request.ts. */
+/**
+ * The model server: Open Inference Protocol v2 over REST, for one model. Speaks HTTP; the tensors are in infer-
+ * request.ts.
+ */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Counter, Histogram, Registry } from 'prom-client';
@@ -26,8 +29,21 @@ const VERSION = '1';
 
 /** The protocol's door: reason to HTTP status. */
 const STATUS = {
-  BadRequest: 400, Unauthorized: 401, Forbidden: 403, NotFound: 404, MethodNotAllowed: 405, NotAcceptable: 406, AlreadyExists: 409, Conflict: 409,
-  Expired: 410, RequestEntityTooLarge: 413, UnsupportedMediaType: 415, Invalid: 400, TooManyRequests: 429, InternalError: 500, ServiceUnavailable: 503,
+  BadRequest: 400,
+  Unauthorized: 401,
+  Forbidden: 403,
+  NotFound: 404,
+  MethodNotAllowed: 405,
+  NotAcceptable: 406,
+  AlreadyExists: 409,
+  Conflict: 409,
+  Expired: 410,
+  RequestEntityTooLarge: 413,
+  UnsupportedMediaType: 415,
+  Invalid: 400,
+  TooManyRequests: 429,
+  InternalError: 500,
+  ServiceUnavailable: 503,
   Timeout: 504,
 } as const satisfies Record<Reason, number>;
 
@@ -43,7 +59,10 @@ export async function startModelServer({ modelPath, name, host, port }: ModelSer
   const model = await openOnnxModel(modelPath);
   let isReady = true;
   const served: Served = { name, model, metrics: createMetrics(name), isReady: () => isReady };
-  const server = createServer({ keepAliveTimeout: 75_000 }, (request, response) => void answer(served, request, response));
+  const server = createServer(
+    { keepAliveTimeout: 75_000 },
+    (request, response) => void answer(served, request, response),
+  );
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
   const { port: listening } = server.address() as AddressInfo; // why: it listens on TCP
   return {
@@ -66,7 +85,11 @@ async function answer(served: Served, request: IncomingMessage, response: Server
   } catch (error) {
     const known = toStatusError(error);
     const text = JSON.stringify({ error: known.message });
-    if (!response.headersSent) response.writeHead(STATUS[known.reason], { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
+    if (!response.headersSent)
+      response.writeHead(STATUS[known.reason], {
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(text),
+      });
     response.end(text);
   }
 }
@@ -78,19 +101,25 @@ interface Answer {
 
 async function route(served: Served, request: IncomingMessage): Promise<Answer> {
   const [path = '/'] = (request.url ?? '/').split('?', 1);
-  if (path === '/metrics') return { text: await served.metrics.registry.metrics(), type: served.metrics.registry.contentType };
-  const parts = path.split('/').filter((part) => part !== '').map(decodeURIComponent);
+  if (path === '/metrics')
+    return { text: await served.metrics.registry.metrics(), type: served.metrics.registry.contentType };
+  const parts = path
+    .split('/')
+    .filter((part) => part !== '')
+    .map(decodeURIComponent);
   if (parts[0] !== 'v2') throw unknownPath(path);
   const [, noun, name, ...rest] = parts;
   if (noun === undefined) return json({ name: 'athanor', version: '0.1.0', extensions: [] });
   if (noun === 'health' && (name === 'live' || name === 'ready')) return json(health(served, name));
   if (noun !== 'models' || name === undefined) throw unknownPath(path);
   const verb = takeVersion(rest, path);
-  if (name !== served.name) throw new StatusError('NotFound', `cannot find model '${name}': this server has '${served.name}'`);
+  if (name !== served.name)
+    throw new StatusError('NotFound', `cannot find model '${name}': this server has '${served.name}'`);
   if (verb === undefined) return json(describeModel(served));
   if (verb === 'ready') return json(health(served, 'ready'));
   if (verb !== 'infer') throw unknownPath(path);
-  if (request.method !== 'POST') throw new StatusError('MethodNotAllowed', `cannot ${request.method} ${path}: infer takes POST`);
+  if (request.method !== 'POST')
+    throw new StatusError('MethodNotAllowed', `cannot ${request.method} ${path}: infer takes POST`);
   return { text: await infer(served, request) };
 }
 
@@ -109,13 +138,24 @@ function health({ isReady }: Served, what: 'live' | 'ready'): unknown {
 
 function takeVersion(rest: readonly string[], path: string): string | undefined {
   if (rest[0] !== 'versions') return rest[0];
-  if (rest[1] !== VERSION) throw new StatusError('NotFound', `cannot find ${path}: the model has version ${VERSION} only`);
+  if (rest[1] !== VERSION)
+    throw new StatusError('NotFound', `cannot find ${path}: the model has version ${VERSION} only`);
   return rest[2];
 }
 
 function describeModel({ name, model }: Served): unknown {
-  const describe = ({ name: tensor, type, shape }: TensorShape) => ({ name: tensor, datatype: datatypeOf(type, tensor), shape });
-  return { name, versions: [VERSION], platform: 'onnxruntime_onnx', inputs: model.inputs.map(describe), outputs: model.outputs.map(describe) };
+  const describe = ({ name: tensor, type, shape }: TensorShape) => ({
+    name: tensor,
+    datatype: datatypeOf(type, tensor),
+    shape,
+  });
+  return {
+    name,
+    versions: [VERSION],
+    platform: 'onnxruntime_onnx',
+    inputs: model.inputs.map(describe),
+    outputs: model.outputs.map(describe),
+  };
 }
 
 async function infer({ name, model, metrics }: Served, request: IncomingMessage): Promise<string> {
@@ -136,13 +176,18 @@ async function infer({ name, model, metrics }: Served, request: IncomingMessage)
 
 async function readJson(request: IncomingMessage): Promise<unknown> {
   if (request.headers['inference-header-content-length'] !== undefined) {
-    throw new StatusError('UnsupportedMediaType', 'cannot infer: the request uses the binary tensor extension, this server takes JSON tensors');
+    throw new StatusError(
+      'UnsupportedMediaType',
+      'cannot infer: the request uses the binary tensor extension, this server takes JSON tensors',
+    );
   }
   const chunks: Buffer[] = [];
   let bytes = 0;
+  // why: no encoding is set, so the stream gives buffers
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > BODY_BYTES_MAX) throw new StatusError('RequestEntityTooLarge', `cannot infer: the body is larger than ${BODY_BYTES_MAX} bytes`);
+    if (bytes > BODY_BYTES_MAX)
+      throw new StatusError('RequestEntityTooLarge', `cannot infer: the body is larger than ${BODY_BYTES_MAX} bytes`);
     chunks.push(chunk);
   }
   try {
@@ -162,10 +207,23 @@ interface Metrics {
 function createMetrics(model: string): Metrics {
   const registry = new Registry();
   const registers = [registry];
-  const requests = new Counter({ name: 'athanor_inference_requests_total', help: 'Inference requests by how they ended.', labelNames: ['model', 'result'], registers });
+  const requests = new Counter({
+    name: 'athanor_inference_requests_total',
+    help: 'Inference requests by how they ended.',
+    labelNames: ['model', 'result'],
+    registers,
+  });
   const seconds = new Histogram({
-    name: 'athanor_inference_seconds', help: 'Time of inference requests in seconds, parsing included.', labelNames: ['model'], registers,
+    name: 'athanor_inference_seconds',
+    help: 'Time of inference requests in seconds, parsing included.',
+    labelNames: ['model'],
+    registers,
     buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
   });
-  return { registry, succeeded: requests.labels({ model, result: 'success' }), failed: requests.labels({ model, result: 'failure' }), seconds: seconds.labels({ model }) };
+  return {
+    registry,
+    succeeded: requests.labels({ model, result: 'success' }),
+    failed: requests.labels({ model, result: 'failure' }),
+    seconds: seconds.labels({ model }),
+  };
 }

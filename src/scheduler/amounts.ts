@@ -17,18 +17,23 @@ export function toAmounts(quantities: Readonly<Record<string, string | number>>)
   return Object.fromEntries(entries);
 }
 
+/** Both amounts together. */
 export function addAmounts(a: Amounts, b: Amounts): Amounts {
   const sum: Record<string, number> = { ...a };
   for (const [name, amount] of Object.entries(b)) sum[name] = (sum[name] ?? 0) + amount;
   return sum;
 }
 
-/** What the pod needs at any moment: all its containers together, or its greediest init container. And one place among the node's pods. */
+/**
+ * What the pod needs at any moment: all its containers together, or its greediest init container. And one place among
+ * the node's pods.
+ */
 export function requestsOf({ spec }: Pod): Amounts {
   const together = spec.containers.map(containerRequests).reduce(addAmounts, {});
   const needed: Record<string, number> = { ...together };
   for (const container of spec.initContainers ?? []) {
-    for (const [name, amount] of Object.entries(containerRequests(container))) needed[name] = Math.max(needed[name] ?? 0, amount);
+    for (const [name, amount] of Object.entries(containerRequests(container)))
+      needed[name] = Math.max(needed[name] ?? 0, amount);
   }
   return { ...needed, pods: 1 };
 }
@@ -46,6 +51,8 @@ export function fits(requests: Amounts, room: Filled): boolean {
 /** `Insufficient cpu` for each resource that does not fit. */
 export function missingOf(requests: Amounts, { capacity, used }: Filled): readonly string[] {
   return Object.entries(requests)
-    .filter(([name, amount]) => amount > 0 && amount > (capacity[name] ?? (name === 'pods' ? 110 : 0)) - (used[name] ?? 0))
+    .filter(
+      ([name, amount]) => amount > 0 && amount > (capacity[name] ?? (name === 'pods' ? 110 : 0)) - (used[name] ?? 0),
+    )
     .map(([name]) => (name === 'pods' ? 'Too many pods' : `Insufficient ${name}`));
 }

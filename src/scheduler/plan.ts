@@ -1,4 +1,7 @@
-/** Decides which pending pods go to which nodes: a pure function of a snapshot. Gangs get room for all at once, or none. */
+/**
+ * Decides which pending pods go to which nodes: a pure function of a snapshot. Gangs get room for all at once, or
+ * none.
+ */
 import { matchesLabels, type Selector } from '../kube/selector.ts';
 import type { Node, Pod, Taint, Toleration } from '../kube/pod.ts';
 import { POD_GROUP_LABEL } from '../kube/pod.ts';
@@ -57,7 +60,8 @@ export function planPlacements(snapshot: Snapshot): Plan {
 function toRoom(node: Node, pods: readonly Pod[]): Room {
   const mine = pods.filter(({ spec }) => spec.nodeName === node.metadata.name);
   return {
-    node, capacity: toAmounts(node.status?.allocatable ?? node.status?.capacity ?? {}),
+    node,
+    capacity: toAmounts(node.status?.allocatable ?? node.status?.capacity ?? {}),
     used: mine.reduce<Amounts>((sum, pod) => addAmounts(sum, requestsOf(pod)), {}),
   };
 }
@@ -89,7 +93,11 @@ function listUnits({ pods, groups, schedulerNames }: Snapshot): readonly Unit[] 
 }
 
 function isPending({ spec, metadata }: Pod, schedulerNames: ReadonlySet<string>): boolean {
-  return spec.nodeName === undefined && metadata.deletionTimestamp === undefined && schedulerNames.has(spec.schedulerName ?? 'default-scheduler');
+  return (
+    spec.nodeName === undefined &&
+    metadata.deletionTimestamp === undefined &&
+    schedulerNames.has(spec.schedulerName ?? 'default-scheduler')
+  );
 }
 
 /** `namespace/name` of the pod's group, if it names one. */
@@ -101,16 +109,21 @@ export function groupKeyOf({ metadata }: Pod): string | undefined {
 function comparePods(a: Pod | undefined, b: Pod | undefined): number {
   const byPriority = (b?.spec.priority ?? 0) - (a?.spec.priority ?? 0);
   if (byPriority !== 0) return byPriority;
-  const ages = [a, b].map((pod) => `${pod?.metadata.creationTimestamp} ${pod?.metadata.namespace}/${pod?.metadata.name}`);
+  const ages = [a, b].map(
+    (pod) => `${pod?.metadata.creationTimestamp} ${pod?.metadata.namespace}/${pod?.metadata.name}`,
+  );
   return (ages[0] ?? '') < (ages[1] ?? '') ? -1 : 1;
 }
 
 function placeUnit(unit: Unit, rooms: readonly Room[]): Plan {
   const refuse = (message: string): Plan => ({ bindings: [], refusals: unit.pods.map((pod) => ({ pod, message })) });
-  if (unit.isOrphan) return refuse(`the pod names the pod group ${groupKeyOf(unit.pods[0] as Pod)}, which does not exist`); // why: a unit has a pod
+  if (unit.isOrphan)
+    // why: a unit has a pod
+    return refuse(`the pod names the pod group ${groupKeyOf(unit.pods[0] as Pod)}, which does not exist`);
   const needed = unit.group?.minMember ?? 1;
   const there = unit.pods.length + unit.bound;
-  if (there < needed) return refuse(`pod group ${unit.group?.key} has ${there} of ${needed} members, waiting for the others`);
+  if (there < needed)
+    return refuse(`pod group ${unit.group?.key} has ${there} of ${needed} members, waiting for the others`);
   const before = rooms.map(({ used }) => used);
   const bindings: Binding[] = [];
   let refusal: Refusal | undefined;
@@ -135,16 +148,26 @@ function chooseRoom(pod: Pod, rooms: readonly Room[]): Room | undefined {
   const requests = requestsOf(pod);
   const usable = rooms.filter((room) => refuses(pod, room.node) === undefined && fits(requests, room));
   const fullness = ({ used, capacity }: Room) => (used['cpu'] ?? 0) / Math.max(1, capacity['cpu'] ?? 1);
-  return usable.reduce<Room | undefined>((best, room) => (best === undefined || fullness(room) > fullness(best) ? room : best), undefined);
+  return usable.reduce<Room | undefined>(
+    (best, room) => (best === undefined || fullness(room) > fullness(best) ? room : best),
+    undefined,
+  );
 }
 
 /** Why a node will not take the pod whatever room it has. */
 function refuses({ spec }: Pod, node: Node): string | undefined {
-  if (!node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True')) return 'node(s) were not ready';
+  if (!node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True'))
+    return 'node(s) were not ready';
   if (node.spec?.unschedulable === true) return 'node(s) were unschedulable';
-  const selector: Selector = Object.entries(spec.nodeSelector ?? {}).map(([key, value]) => ({ key, operator: 'in', values: [value] }));
+  const selector: Selector = Object.entries(spec.nodeSelector ?? {}).map(([key, value]) => ({
+    key,
+    operator: 'in',
+    values: [value],
+  }));
   if (!matchesLabels(selector, node.metadata.labels)) return "node(s) didn't match Pod's node selector";
-  const taint = (node.spec?.taints ?? []).find((one) => one.effect !== 'PreferNoSchedule' && !tolerates(spec.tolerations ?? [], one));
+  const taint = (node.spec?.taints ?? []).find(
+    (one) => one.effect !== 'PreferNoSchedule' && !tolerates(spec.tolerations ?? [], one),
+  );
   return taint && `node(s) had untolerated taint {${taint.key}: ${taint.value ?? ''}}`;
 }
 

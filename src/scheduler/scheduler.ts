@@ -1,4 +1,6 @@
-/** The scheduler as an engine: watches pods, nodes and groups, asks plan.ts, binds, and tells why the rest must wait. */
+/**
+ * The scheduler as an engine: watches pods, nodes and groups, asks plan.ts, binds, and tells why the rest must wait.
+ */
 import type { Cancel, Clock } from '../base/clock.ts';
 import { createEventRecorder, type RecordEvent } from '../client/events.ts';
 import { createInformer } from '../client/informer.ts';
@@ -38,7 +40,13 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
   const nodes = createInformer<Node>({ client, clock, report, ref: WELL_KNOWN.Node });
   const groups = createInformer<PodGroup>({ client, clock, report, ref: podGroup });
   const informers = [pods, nodes, groups];
-  const cycle = new Cycle({ ...options, pods, nodes, groups, record: createEventRecorder({ client, clock, component: 'athanor-scheduler', report }) });
+  const cycle = new Cycle({
+    ...options,
+    pods,
+    nodes,
+    groups,
+    record: createEventRecorder({ client, clock, component: 'athanor-scheduler', report }),
+  });
   const synced = Promise.all(informers.map((informer) => informer.synced)).then(() => cycle.request());
   for (const informer of informers) informer.onChange(() => cycle.request());
   return {
@@ -84,11 +92,13 @@ class Cycle {
     }
     this.#cancel = this.#options.clock.after(delayMs, () => {
       this.#cancel = undefined;
-      this.#running = this.#run().catch(this.#options.report).finally(() => {
-        this.#running = undefined;
-        if (this.#isWanted) this.request();
-        this.#isWanted = false;
-      });
+      this.#running = this.#run()
+        .catch(this.#options.report)
+        .finally(() => {
+          this.#running = undefined;
+          if (this.#isWanted) this.request();
+          this.#isWanted = false;
+        });
     });
   }
 
@@ -101,9 +111,17 @@ class Cycle {
   async #run(): Promise<void> {
     const { nodes, groups, schedulerNames } = this.#options;
     await Promise.all([this.#options.pods, nodes, groups].map(({ synced }) => synced));
-    const pods = this.#options.pods.list().filter((pod) => !isPodFinished(pod)).map((pod) => this.#withAssumed(pod));
+    const pods = this.#options.pods
+      .list()
+      .filter((pod) => !isPodFinished(pod))
+      .map((pod) => this.#withAssumed(pod));
     const demands = groups.list().map((group) => ({ key: keyOf(group), minMember: group.spec.minMember }));
-    const plan = planPlacements({ nodes: nodes.list(), pods, groups: demands, schedulerNames: new Set(schedulerNames) });
+    const plan = planPlacements({
+      nodes: nodes.list(),
+      pods,
+      groups: demands,
+      schedulerNames: new Set(schedulerNames),
+    });
     for (const binding of plan.bindings) await this.#bind(binding);
     for (const refusal of plan.refusals) await this.#refuse(refusal);
     await this.#tellGroups(pods, plan.bindings, plan.refusals);
@@ -133,7 +151,11 @@ class Cycle {
       return;
     }
     this.#told.delete(uid);
-    void record(pod, { type: 'Normal', reason: 'Scheduled', message: `Successfully assigned ${namespace}/${name} to ${nodeName}` });
+    void record(pod, {
+      type: 'Normal',
+      reason: 'Scheduled',
+      message: `Successfully assigned ${namespace}/${name} to ${nodeName}`,
+    });
   }
 
   /** The reason stands in the pod's condition and in an event; said again only when it has changed. */
@@ -144,7 +166,13 @@ class Cycle {
     const condition = { type: 'PodScheduled', status: 'False' as const, reason: 'Unschedulable', message };
     const conditions = mergeConditions(pod.status?.conditions, [condition], clock.nowMs());
     await client
-      .patch(WELL_KNOWN.Pod, { name, namespace, subresource: 'status', type: 'merge', body: { status: { conditions } } })
+      .patch(WELL_KNOWN.Pod, {
+        name,
+        namespace,
+        subresource: 'status',
+        type: 'merge',
+        body: { status: { conditions } },
+      })
       .catch(ignoreGone);
     this.#told.set(uid, message);
     void record(pod, { type: 'Warning', reason: 'FailedScheduling', message });
@@ -160,7 +188,9 @@ class Cycle {
       const status = this.#describeGroup(group, scheduled, message);
       const isSame = JSON.stringify(status) === JSON.stringify(group.status);
       const isOver = scheduled < (group.status?.scheduled ?? 0);
-      if (!isSame && !isOver) await client.updateStatus<KubeObject>(podGroup, { ...group, status } as KubeObject).catch(ignoreGone); // why: a group is an object
+      if (!isSame && !isOver)
+        // why: a group is an object
+        await client.updateStatus<KubeObject>(podGroup, { ...group, status } as KubeObject).catch(ignoreGone);
     }
   }
 
@@ -168,7 +198,10 @@ class Cycle {
     const isScheduled = scheduled >= spec.minMember;
     const said = message ?? `${scheduled} of ${spec.minMember} members have a node`;
     const condition = {
-      type: 'Scheduled', status: isScheduled ? ('True' as const) : ('False' as const), reason: isScheduled ? 'Scheduled' : 'Waiting', message: said,
+      type: 'Scheduled',
+      status: isScheduled ? ('True' as const) : ('False' as const),
+      reason: isScheduled ? 'Scheduled' : 'Waiting',
+      message: said,
     };
     const conditions = [...mergeConditions(status?.conditions, [condition], this.#options.clock.nowMs())];
     return { phase: isScheduled ? 'Scheduled' : 'Pending', scheduled, conditions };

@@ -1,4 +1,7 @@
-/** Serves the JSON API under every prefix that MLflow's clients and pages use. Knows no endpoint by name but its own few. */
+/**
+ * Serves the JSON API under every prefix that MLflow's clients and pages use. Knows no endpoint by name but its own
+ * few.
+ */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { StatusError } from '../kube/status-error.ts';
 import { callerOf } from './door.ts';
@@ -44,7 +47,10 @@ export function addApi(server: FastifyInstance, tracking: Tracking): void {
   }
 }
 
-/** A body of JSON, whatever its Content-Type says; an empty one is an empty object, as a GET's and a DELETE's often are. */
+/**
+ * A body of JSON, whatever its Content-Type says; an empty one is an empty object, as a GET's and a DELETE's often
+ * are.
+ */
 function acceptLooseJson(server: FastifyInstance): void {
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('*', { parseAs: 'string' }, async (_request: FastifyRequest, body: string) => {

@@ -1,4 +1,7 @@
-/** Acknowledged is kept: the server is killed in the middle of a load, and what it had acknowledged is there afterwards. */
+/**
+ * Acknowledged is kept: the server is killed in the middle of a load, and what it had acknowledged is there
+ * afterwards.
+ */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,5 +1,6 @@
 /** How large things may be: MLflow's own limits (mlflow/utils/validation.py of 3.17), which its client assumes. */
 
+/** As MLflow's own server and client have them. */
 export const KEY_LENGTH_MAX = 250;
 export const PARAM_VALUE_LENGTH_MAX = 6_000;
 export const RUN_TAG_VALUE_LENGTH_MAX = 8_000;

@@ -1,4 +1,6 @@
-/** Logged models: what a run saved as a model, before or without registration. Knows their life; files are elsewhere. */
+/**
+ * Logged models: what a run saved as a model, before or without registration. Knows their life; files are elsewhere.
+ */
 import { sql } from 'kysely';
 import { StatusError } from '../kube/status-error.ts';
 import { chunk } from '../sql/insert-rows.ts';

@@ -1,4 +1,6 @@
-/** Registered models: names under which versions are published. Knows names, tags and aliases; versions are elsewhere. */
+/**
+ * Registered models: names under which versions are published. Knows names, tags and aliases; versions are elsewhere.
+ */
 import { sql } from 'kysely';
 import { StatusError } from '../kube/status-error.ts';
 import { isUniqueViolation } from '../sql/database-error.ts';

@@ -1,4 +1,6 @@
-/** MLflow's model registry endpoints. Knows field names; registered-models.ts and model-versions.ts know what they do. */
+/**
+ * MLflow's model registry endpoints. Knows field names; registered-models.ts and model-versions.ts know what they do.
+ */
 import { z } from 'zod';
 import { nothing } from './experiment-routes.ts';
 import { MODEL_RESULTS_DEFAULT, SEARCH_RESULTS_MAX } from './limits.ts';

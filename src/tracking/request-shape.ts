@@ -1,4 +1,6 @@
-/** The shapes that protobuf's JSON takes in requests: null is absent, an int64 may be a text, one may stand for many. */
+/**
+ * The shapes that protobuf's JSON takes in requests: null is absent, an int64 may be a text, one may stand for many.
+ */
 import { z } from 'zod';
 import { StatusError } from '../kube/status-error.ts';
 

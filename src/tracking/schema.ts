@@ -84,7 +84,9 @@ export interface LoggedModelRow {
   readonly last_update_time: number;
 }
 
-/** `model_key` stays when the model is renamed. `last_version` never goes back, so that no version number comes twice. */
+/**
+ * `model_key` stays when the model is renamed. `last_version` never goes back, so that no version number comes twice.
+ */
 export interface RegisteredModelRow {
   readonly model_key: string;
   readonly name: string;

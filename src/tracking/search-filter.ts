@@ -1,4 +1,7 @@
-/** MLflow's filter language: `metrics.acc > 0.9 AND params.model = 'tree'`. Pure; what becomes of a filter is search-sql.ts's. */
+/**
+ * MLflow's filter language: `metrics.acc > 0.9 AND params.model = 'tree'`. Pure; what becomes of a filter is search-
+ * sql.ts's.
+ */
 import { StatusError } from '../kube/status-error.ts';
 import { type Token, tokenize } from './search-tokens.ts';
 

@@ -1,4 +1,7 @@
-/** Dataset: files under one name, in versions that never change. Says what one is; how it is imported is in reconcile.ts. */
+/**
+ * Dataset: files under one name, in versions that never change. Says what one is; how it is imported is in
+ * reconcile.ts.
+ */
 import { z } from 'zod';
 import { defineKind } from '../../kube/kind.ts';
 import { Environment } from '../fields/environment.ts';
@@ -15,8 +18,15 @@ export const DatasetSpec = z.object({
         .describe('Copies a folder of the node.'),
       url: z
         .object({
-          url: z.string().regex(/^https?:\/\//).describe('Address of one file.'),
-          sha256: z.string().regex(/^[0-9a-f]{64}$/).exactOptional().describe('Refuse the file when its SHA-256 is another.'),
+          url: z
+            .string()
+            .regex(/^https?:\/\//)
+            .describe('Address of one file.'),
+          sha256: z
+            .string()
+            .regex(/^[0-9a-f]{64}$/)
+            .exactOptional()
+            .describe('Refuse the file when its SHA-256 is another.'),
         })
         .exactOptional()
         .describe('Downloads one file.'),
@@ -24,7 +34,11 @@ export const DatasetSpec = z.object({
         .object({
           command: z.array(z.string()).min(1).describe('Program that writes the data.'),
           environment: Environment.default({ python: '3', packages: [] }).describe('Python packages it needs.'),
-          code: z.string().regex(/^sha256:[0-9a-f]{64}$/).exactOptional().describe('Digest of its code folder in the blob store.'),
+          code: z
+            .string()
+            .regex(/^sha256:[0-9a-f]{64}$/)
+            .exactOptional()
+            .describe('Digest of its code folder in the blob store.'),
           env: z.array(EnvVariable).default([]).describe('Environment variables.'),
           path: z.string().regex(/^\//).default('/outputs').describe('Folder whose content becomes the data set.'),
         })
@@ -44,7 +58,10 @@ const Version = z.object({
 });
 
 export const DatasetStatus = z.object({
-  phase: z.enum(['Pending', 'Importing', 'Ready', 'Failed']).exactOptional().describe('What was observed, in one word.'),
+  phase: z
+    .enum(['Pending', 'Importing', 'Ready', 'Failed'])
+    .exactOptional()
+    .describe('What was observed, in one word.'),
   digest: z.string().exactOptional().describe('The newest version. Jobs that name none get this one.'),
   files: z.number().int().exactOptional().describe('Files of the newest version.'),
   sizeBytes: z.number().exactOptional().describe('Bytes of the newest version.'),
@@ -63,7 +80,9 @@ export const dataset = defineKind({
   spec: DatasetSpec,
   status: DatasetStatus,
   columns: {
-    Phase: '.status.phase', Files: { path: '.status.files', type: 'integer' }, Bytes: { path: '.status.sizeBytes', type: 'integer' },
+    Phase: '.status.phase',
+    Files: { path: '.status.files', type: 'integer' },
+    Bytes: { path: '.status.sizeBytes', type: 'integer' },
     Digest: '.status.digest',
   },
   conditions: { Ready: 'Whether the newest source has been imported; the message says why not.' },

@@ -1,4 +1,6 @@
-/** Decides whether a data set must be imported: one pod per source, whose last words are the digest of what it stored. */
+/**
+ * Decides whether a data set must be imported: one pod per source, whose last words are the digest of what it stored.
+ */
 import { hashJson } from '../../base/json.ts';
 import { formatTime, mergeConditions } from '../../kube/condition.ts';
 import type { Outcome, World } from '../../kube/kind.ts';
@@ -45,9 +47,16 @@ function planStatus({ status }: Dataset, { imported, pod, nowMs }: Observed): Da
   const versions = isNew ? [...before, imported] : before;
   const newest = imported ?? versions.at(-1);
   const seen = observe(pod, imported);
-  const condition = { type: 'Ready', status: imported ? ('True' as const) : ('False' as const), reason: seen.reason, message: seen.message };
+  const condition = {
+    type: 'Ready',
+    status: imported ? ('True' as const) : ('False' as const),
+    reason: seen.reason,
+    message: seen.message,
+  };
   return {
-    phase: seen.phase, versions, conditions: [...mergeConditions(status?.conditions, [condition], nowMs)],
+    phase: seen.phase,
+    versions,
+    conditions: [...mergeConditions(status?.conditions, [condition], nowMs)],
     ...(newest && { digest: newest.digest, files: newest.files, sizeBytes: newest.sizeBytes }),
   };
 }
@@ -69,14 +78,17 @@ function observe(pod: Pod | undefined, imported: Version | undefined): Observati
   }
   const block = pod && findBlock(pod);
   if (block !== undefined) return { phase: 'Failed', ...block };
-  if (pod?.status?.phase === 'Running') return { phase: 'Importing', reason: 'Importing', message: `pod ${pod.metadata.name} imports` };
+  if (pod?.status?.phase === 'Running')
+    return { phase: 'Importing', reason: 'Importing', message: `pod ${pod.metadata.name} imports` };
   return { phase: 'Pending', reason: 'Waiting', message: 'the import waits for its pod to start' };
 }
 
 function planImport(dataset: Dataset, name: string, world: World): Pod {
   const parts = planParts(dataset, world);
   return {
-    apiVersion: 'v1', kind: 'Pod', metadata: { name, labels: { 'athanor.dev/dataset': dataset.metadata.name } },
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, labels: { 'athanor.dev/dataset': dataset.metadata.name } },
     spec: { schedulerName: 'athanor', restartPolicy: 'Never', ...parts },
   };
 }
@@ -95,12 +107,18 @@ function planParts({ spec }: Dataset, { settings }: World): Parts {
   }
   const { env: blobsEnv, volumes, volumeMounts } = planBlobs(settings);
   const main = {
-    name: MAIN_CONTAINER, image: ATHANOR_IMAGE, terminationMessagePolicy: 'FallbackToLogsOnError' as const, env: [blobsEnv], volumeMounts,
+    name: MAIN_CONTAINER,
+    image: ATHANOR_IMAGE,
+    terminationMessagePolicy: 'FallbackToLogsOnError' as const,
+    env: [blobsEnv],
+    volumeMounts,
   };
   if (folder !== undefined) {
     const mount = { name: 'source', mountPath: SOURCE_PATH, readOnly: true };
     return {
-      containers: [{ ...main, args: ['dataset', 'import', '--folder', SOURCE_PATH], volumeMounts: [mount, ...volumeMounts] }],
+      containers: [
+        { ...main, args: ['dataset', 'import', '--folder', SOURCE_PATH], volumeMounts: [mount, ...volumeMounts] },
+      ],
       volumes: [...volumes, { name: 'source', hostPath: { path: folder.path, type: 'Directory' } }],
     };
   }

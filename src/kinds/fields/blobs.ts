@@ -14,10 +14,16 @@ export interface BlobParts {
 
 /** For every container that reads or writes blobs. */
 export function planBlobs({ blobsUrl }: Settings): BlobParts {
-  if (!blobsUrl.startsWith(FILE_URL)) return { env: { name: 'ATHANOR_BLOBS_URL', value: blobsUrl }, volumes: [], volumeMounts: [] };
+  if (!blobsUrl.startsWith(FILE_URL))
+    return { env: { name: 'ATHANOR_BLOBS_URL', value: blobsUrl }, volumes: [], volumeMounts: [] };
   return {
     env: { name: 'ATHANOR_BLOBS_URL', value: `${FILE_URL}${MOUNT_PATH}` },
-    volumes: [{ name: VOLUME, hostPath: { path: decodeURIComponent(blobsUrl.slice(FILE_URL.length)), type: 'DirectoryOrCreate' } }],
+    volumes: [
+      {
+        name: VOLUME,
+        hostPath: { path: decodeURIComponent(blobsUrl.slice(FILE_URL.length)), type: 'DirectoryOrCreate' },
+      },
+    ],
     volumeMounts: [{ name: VOLUME, mountPath: MOUNT_PATH }],
   };
 }

@@ -42,11 +42,18 @@ export function planEnvironment(environment: Environment, settings: Settings): E
   const mount = { name: VOLUME, mountPath: MOUNT_PATH };
   return {
     path,
-    volumes: [{ name: VOLUME, hostPath: { path: `${settings.nodeCachePath}/environments`, type: 'DirectoryOrCreate' } }],
+    volumes: [
+      { name: VOLUME, hostPath: { path: `${settings.nodeCachePath}/environments`, type: 'DirectoryOrCreate' } },
+    ],
     volumeMounts: [{ ...mount, readOnly: true }],
-    initContainers: [{
-      name: 'environment', image: ATHANOR_IMAGE, terminationMessagePolicy: 'FallbackToLogsOnError', volumeMounts: [mount],
-      args: ['environment', 'prepare', '--target', path, '--request', JSON.stringify(request)],
-    }],
+    initContainers: [
+      {
+        name: 'environment',
+        image: ATHANOR_IMAGE,
+        terminationMessagePolicy: 'FallbackToLogsOnError',
+        volumeMounts: [mount],
+        args: ['environment', 'prepare', '--target', path, '--request', JSON.stringify(request)],
+      },
+    ],
   };
 }

@@ -1,4 +1,7 @@
-/** How user code runs in a pod: the launcher wraps its command, with code, data and environment laid out by init containers. */
+/**
+ * How user code runs in a pod: the launcher wraps its command, with code, data and environment laid out by init
+ * containers.
+ */
 import type { Settings } from '../../kube/kind.ts';
 import type { Container, EnvVar, Volume, VolumeMount } from '../../kube/pod.ts';
 import { type BlobParts, planBlobs } from './blobs.ts';
@@ -6,6 +9,7 @@ import { ATHANOR_IMAGE, type Environment, planEnvironment } from './environment.
 
 /** Name of the container that runs the user's command. */
 export const MAIN_CONTAINER = 'main';
+/** Working directory of user code. */
 export const CODE_PATH = '/workspace';
 
 export interface LaunchRequest {
@@ -36,31 +40,53 @@ export function planLaunch(request: LaunchRequest): LaunchParts {
   const dataMounts = datasets.map(({ mountPath }, index) => ({ name: `data-${index}`, mountPath }));
   const outputs = outputsPath === undefined ? [] : [{ name: 'outputs', mountPath: outputsPath }];
   const fetches = [
-    ...(codeDigest === undefined ? [] : [planFetch({ name: 'code', verb: 'code', digest: codeDigest, mount: code, blobs })]),
+    ...(codeDigest === undefined
+      ? []
+      : [planFetch({ name: 'code', verb: 'code', digest: codeDigest, mount: code, blobs })]),
     ...datasets.map(({ digest }, index) =>
       planFetch({ name: `data-${index}`, verb: 'dataset', digest, mount: dataMounts[index] ?? code, blobs }),
     ),
   ];
   const args = [
-    'launch', '--environment', environment.path, ...(outputsPath ? ['--outputs', outputsPath] : []),
-    '--', ...command,
+    'launch',
+    '--environment',
+    environment.path,
+    ...(outputsPath ? ['--outputs', outputsPath] : []),
+    '--',
+    ...command,
   ];
   const main: Container = {
-    name: MAIN_CONTAINER, image: ATHANOR_IMAGE, args, workingDir: CODE_PATH, terminationMessagePolicy: 'FallbackToLogsOnError',
+    name: MAIN_CONTAINER,
+    image: ATHANOR_IMAGE,
+    args,
+    workingDir: CODE_PATH,
+    terminationMessagePolicy: 'FallbackToLogsOnError',
     env: [
-      { name: 'PYTHONUNBUFFERED', value: '1' }, { name: 'MLFLOW_TRACKING_URI', value: settings.trackingUrl },
+      { name: 'PYTHONUNBUFFERED', value: '1' },
+      { name: 'MLFLOW_TRACKING_URI', value: settings.trackingUrl },
       blobs.env,
       { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
       { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } },
-      { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } }, ...env,
+      { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
+      ...env,
     ],
-    volumeMounts: [code, ...dataMounts.map((mount) => ({ ...mount, readOnly: true })), ...outputs, ...blobs.volumeMounts, ...environment.volumeMounts],
+    volumeMounts: [
+      code,
+      ...dataMounts.map((mount) => ({ ...mount, readOnly: true })),
+      ...outputs,
+      ...blobs.volumeMounts,
+      ...environment.volumeMounts,
+    ],
     ...(resources && { resources }),
   };
   return {
     initContainers: [...environment.initContainers, ...fetches],
     containers: [main],
-    volumes: [...[code, ...dataMounts, ...outputs].map(({ name }) => ({ name, emptyDir: {} })), ...blobs.volumes, ...environment.volumes],
+    volumes: [
+      ...[code, ...dataMounts, ...outputs].map(({ name }) => ({ name, emptyDir: {} })),
+      ...blobs.volumes,
+      ...environment.volumes,
+    ],
   };
 }
 
@@ -74,7 +100,11 @@ interface Fetch {
 
 function planFetch({ name, verb, digest, mount, blobs }: Fetch): Container {
   return {
-    name: `fetch-${name}`, image: ATHANOR_IMAGE, args: [verb, 'fetch', '--digest', digest, '--target', mount.mountPath],
-    env: [blobs.env], volumeMounts: [mount, ...blobs.volumeMounts], terminationMessagePolicy: 'FallbackToLogsOnError',
+    name: `fetch-${name}`,
+    image: ATHANOR_IMAGE,
+    args: [verb, 'fetch', '--digest', digest, '--target', mount.mountPath],
+    env: [blobs.env],
+    volumeMounts: [mount, ...blobs.volumeMounts],
+    terminationMessagePolicy: 'FallbackToLogsOnError',
   };
 }

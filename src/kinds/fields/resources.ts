@@ -2,12 +2,18 @@
 import { z } from 'zod';
 import { QUANTITY_PATTERN } from '../../kube/quantity.ts';
 
-const Amounts = z.record(z.string(), z.union([z.string().regex(new RegExp(QUANTITY_PATTERN)), z.number()]).meta({
-  'x-kubernetes-int-or-string': true, pattern: QUANTITY_PATTERN,
-}));
+const Amounts = z.record(
+  z.string(),
+  z.union([z.string().regex(new RegExp(QUANTITY_PATTERN)), z.number()]).meta({
+    'x-kubernetes-int-or-string': true,
+    pattern: QUANTITY_PATTERN,
+  }),
+);
 
 export const Resources = z.object({
-  requests: Amounts.exactOptional().describe('What the scheduler keeps free for the pod: cpu, memory, nvidia.com/gpu and others.'),
+  requests: Amounts.exactOptional().describe(
+    'What the scheduler keeps free for the pod: cpu, memory, nvidia.com/gpu and others.',
+  ),
   limits: Amounts.exactOptional().describe('What the pod may use at most.'),
 });
 

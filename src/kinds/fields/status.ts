@@ -4,14 +4,16 @@ import type { Condition } from '../../kube/condition.ts';
 import type { ContainerStatus, Pod } from '../../kube/pod.ts';
 
 export const Conditions = z
-  .array(z.object({
-    type: z.string().describe('What is said to be true or not.'),
-    status: z.enum(['True', 'False', 'Unknown']).describe('Whether it is.'),
-    reason: z.string().exactOptional().describe('Why, in one word for machines.'),
-    message: z.string().exactOptional().describe('Why, in a sentence for people.'),
-    lastTransitionTime: z.string().exactOptional().describe('When the status last changed.'),
-    observedGeneration: z.number().int().exactOptional().describe('Generation of the spec this was said of.'),
-  }))
+  .array(
+    z.object({
+      type: z.string().describe('What is said to be true or not.'),
+      status: z.enum(['True', 'False', 'Unknown']).describe('Whether it is.'),
+      reason: z.string().exactOptional().describe('Why, in one word for machines.'),
+      message: z.string().exactOptional().describe('Why, in a sentence for people.'),
+      lastTransitionTime: z.string().exactOptional().describe('When the status last changed.'),
+      observedGeneration: z.number().int().exactOptional().describe('Generation of the spec this was said of.'),
+    }),
+  )
   .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] })
   .describe('What is true of the object, since when and why.');
 
@@ -44,7 +46,12 @@ export function findBlock({ status }: Pod): { readonly reason: string; readonly 
 }
 
 const BLOCKING = new Set([
-  'ImageNeedsContainerRuntime', 'CreateContainerConfigError', 'ImagePullBackOff', 'ErrImagePull', 'InvalidImageName', 'CrashLoopBackOff',
+  'ImageNeedsContainerRuntime',
+  'CreateContainerConfigError',
+  'ImagePullBackOff',
+  'ErrImagePull',
+  'InvalidImageName',
+  'CrashLoopBackOff',
 ]);
 
 /** The termination message of a container that ended well, as an object. */

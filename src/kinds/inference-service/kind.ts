@@ -9,7 +9,9 @@ export const InferenceServiceSpec = z.object({
     uri: z
       .string()
       .regex(/^(models:\/[^/@]+(\/\d+|@.+)|blobs:\/(sha256:)?[0-9a-f]{64}(\/.+)?)$/)
-      .describe('models:/name/version or models:/name@alias of the registry, or blobs:/sha256:digest of a folder in the blob store.'),
+      .describe(
+        'models:/name/version or models:/name@alias of the registry, or blobs:/sha256:digest of a folder in the blob store.',
+      ),
     format: z.string().default('onnx').describe('Format of the model. Chooses the runtime when none is named.'),
   }),
   runtime: z.string().exactOptional().describe('Name of a ServingRuntime. Default: the runtime named like the format.'),
@@ -19,7 +21,10 @@ export const InferenceServiceSpec = z.object({
 });
 
 export const InferenceServiceStatus = z.object({
-  phase: z.enum(['Pending', 'Loading', 'Ready', 'Failed', 'Stopped']).exactOptional().describe('What was observed, in one word.'),
+  phase: z
+    .enum(['Pending', 'Loading', 'Ready', 'Failed', 'Stopped'])
+    .exactOptional()
+    .describe('What was observed, in one word.'),
   url: z.string().exactOptional().describe("Where the service answers, relative to the gateway's address."),
   readyReplicas: z.number().int().exactOptional().describe('Copies that answer now.'),
   revision: z.string().exactOptional().describe('Hash of what the newest copies run.'),
@@ -42,8 +47,11 @@ export const inferenceService = defineKind({
   spec: InferenceServiceSpec,
   status: InferenceServiceStatus,
   columns: {
-    Phase: '.status.phase', Model: '.spec.model.uri', Replicas: { path: '.spec.replicas', type: 'integer' },
-    Ready: { path: '.status.readyReplicas', type: 'integer' }, URL: '.status.url',
+    Phase: '.status.phase',
+    Model: '.spec.model.uri',
+    Replicas: { path: '.spec.replicas', type: 'integer' },
+    Ready: { path: '.status.readyReplicas', type: 'integer' },
+    URL: '.status.url',
   },
   conditions: { Ready: 'Whether at least one copy of the newest revision answers.' },
   owns: ['Pod'],

@@ -4,7 +4,12 @@ import { defineKind } from '../../kube/kind.ts';
 import { Conditions } from '../fields/status.ts';
 
 export const PodGroupSpec = z.object({
-  minMember: z.number().int().min(1).default(1).describe('Pods that must find room at the same moment, or none of them starts.'),
+  minMember: z
+    .number()
+    .int()
+    .min(1)
+    .default(1)
+    .describe('Pods that must find room at the same moment, or none of them starts.'),
 });
 
 export const PodGroupStatus = z.object({
@@ -23,7 +28,11 @@ export const podGroup = defineKind({
   description: 'Pods that start together or not at all. A pod joins by the label athanor.dev/pod-group.',
   spec: PodGroupSpec,
   status: PodGroupStatus,
-  columns: { Phase: '.status.phase', Min: { path: '.spec.minMember', type: 'integer' }, Scheduled: { path: '.status.scheduled', type: 'integer' } },
+  columns: {
+    Phase: '.status.phase',
+    Min: { path: '.spec.minMember', type: 'integer' },
+    Scheduled: { path: '.status.scheduled', type: 'integer' },
+  },
   conditions: { Scheduled: 'Whether enough members have a node; the message says what is missing where.' },
   owns: [],
 });

@@ -1,4 +1,7 @@
-/** ServingRuntime: how to serve models of some formats: an image, its arguments, its port. Only read by InferenceService. */
+/**
+ * ServingRuntime: how to serve models of some formats: an image, its arguments, its port. Only read by
+ * InferenceService.
+ */
 import { z } from 'zod';
 import { defineKind } from '../../kube/kind.ts';
 import { EnvVariable } from '../fields/resources.ts';

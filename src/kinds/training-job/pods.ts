@@ -38,7 +38,10 @@ function groupName({ metadata }: TrainingJob, attempt: number): string {
 
 function planGroup(job: TrainingJob, attempt: number): KubeObject {
   const group: ObjectOf<{ minMember: number }> = {
-    apiVersion: apiVersionOf(podGroup), kind: 'PodGroup', metadata: { name: groupName(job, attempt) }, spec: { minMember: job.spec.replicas },
+    apiVersion: apiVersionOf(podGroup),
+    kind: 'PodGroup',
+    metadata: { name: groupName(job, attempt) },
+    spec: { minMember: job.spec.replicas },
   };
   return group;
 }
@@ -49,11 +52,23 @@ function planAccount({ metadata }: TrainingJob, pods: readonly Pod[]): readonly 
   const rbac = apiVersionOf(WELL_KNOWN.Role);
   const account: KubeObject = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name } };
   const role: StoredObject = {
-    apiVersion: rbac, kind: 'Role', metadata: { name },
-    rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['get', 'patch'], resourceNames: pods.map((pod) => pod.metadata.name) }],
+    apiVersion: rbac,
+    kind: 'Role',
+    metadata: { name },
+    rules: [
+      {
+        apiGroups: [''],
+        resources: ['pods'],
+        verbs: ['get', 'patch'],
+        resourceNames: pods.map((pod) => pod.metadata.name),
+      },
+    ],
   };
   const binding: StoredObject = {
-    apiVersion: rbac, kind: 'RoleBinding', metadata: { name }, roleRef: { apiGroup: WELL_KNOWN.Role.group, kind: 'Role', name },
+    apiVersion: rbac,
+    kind: 'RoleBinding',
+    metadata: { name },
+    roleRef: { apiGroup: WELL_KNOWN.Role.group, kind: 'Role', name },
     subjects: [{ kind: 'ServiceAccount', name, namespace: metadata.namespace }],
   };
   return [account, role, binding];
@@ -68,17 +83,38 @@ function planPod(job: TrainingJob, attempt: Attempt & { readonly rank: number },
   const parts =
     spec.image === undefined
       ? planLaunch({
-          settings, environment: spec.environment, command: spec.command, env, codeDigest, datasets, outputsPath, resources: spec.resources,
+          settings,
+          environment: spec.environment,
+          command: spec.command,
+          env,
+          codeDigest,
+          datasets,
+          outputsPath,
+          resources: spec.resources,
         })
-      : { containers: [{ name: MAIN_CONTAINER, image: spec.image, command: spec.command, env, resources: spec.resources }] };
+      : {
+          containers: [
+            { name: MAIN_CONTAINER, image: spec.image, command: spec.command, env, resources: spec.resources },
+          ],
+        };
   const labels = {
-    [JOB_LABEL]: metadata.name, [RANK_LABEL]: String(rank), [ATTEMPT_LABEL]: String(number), [POD_GROUP_LABEL]: groupName(job, number),
+    [JOB_LABEL]: metadata.name,
+    [RANK_LABEL]: String(rank),
+    [ATTEMPT_LABEL]: String(number),
+    [POD_GROUP_LABEL]: groupName(job, number),
   };
   return {
-    apiVersion: 'v1', kind: 'Pod', metadata: { name: podName(job, number, rank), labels },
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: podName(job, number, rank), labels },
     spec: {
-      schedulerName: 'athanor', restartPolicy: 'Never', serviceAccountName: metadata.name, nodeSelector: spec.nodeSelector,
-      hostname: `${metadata.name}-${rank}`, subdomain: metadata.name, ...parts,
+      schedulerName: 'athanor',
+      restartPolicy: 'Never',
+      serviceAccountName: metadata.name,
+      nodeSelector: spec.nodeSelector,
+      hostname: `${metadata.name}-${rank}`,
+      subdomain: metadata.name,
+      ...parts,
     },
   };
 }
@@ -87,9 +123,16 @@ function planPod(job: TrainingJob, attempt: Attempt & { readonly rank: number },
 function planRendezvous({ metadata, spec }: TrainingJob, rank: number): readonly EnvVar[] {
   const master = `${metadata.name}-0.${metadata.name}`;
   const values = {
-    ATHANOR_JOB_NAME: metadata.name, ATHANOR_JOB_UID: metadata.uid ?? '',
-    RANK: rank, WORLD_SIZE: spec.replicas, MASTER_ADDR: master, MASTER_PORT: RENDEZVOUS_PORT,
-    PET_NNODES: spec.replicas, PET_NODE_RANK: rank, PET_MASTER_ADDR: master, PET_MASTER_PORT: RENDEZVOUS_PORT,
+    ATHANOR_JOB_NAME: metadata.name,
+    ATHANOR_JOB_UID: metadata.uid ?? '',
+    RANK: rank,
+    WORLD_SIZE: spec.replicas,
+    MASTER_ADDR: master,
+    MASTER_PORT: RENDEZVOUS_PORT,
+    PET_NNODES: spec.replicas,
+    PET_NODE_RANK: rank,
+    PET_MASTER_ADDR: master,
+    PET_MASTER_PORT: RENDEZVOUS_PORT,
   };
   return Object.entries(values).map(([name, value]) => ({ name, value: String(value) }));
 }
@@ -100,14 +143,22 @@ export function planPack({ metadata, spec }: TrainingJob, { settings }: World): 
   const code = { name: 'code', mountPath: CODE_PATH };
   const blobs = planBlobs(settings);
   return {
-    apiVersion: 'v1', kind: 'Pod', metadata: { name: `${metadata.name}-code`, labels: { [JOB_LABEL]: metadata.name } },
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: `${metadata.name}-code`, labels: { [JOB_LABEL]: metadata.name } },
     spec: {
-      schedulerName: 'athanor', restartPolicy: 'Never',
-      containers: [{
-        name: MAIN_CONTAINER, image: ATHANOR_IMAGE, args: ['code', 'pack', '--git', url, '--ref', ref, '--path', path, '--work', CODE_PATH],
-        env: [blobs.env], volumeMounts: [code, ...blobs.volumeMounts],
-        terminationMessagePolicy: 'FallbackToLogsOnError',
-      }],
+      schedulerName: 'athanor',
+      restartPolicy: 'Never',
+      containers: [
+        {
+          name: MAIN_CONTAINER,
+          image: ATHANOR_IMAGE,
+          args: ['code', 'pack', '--git', url, '--ref', ref, '--path', path, '--work', CODE_PATH],
+          env: [blobs.env],
+          volumeMounts: [code, ...blobs.volumeMounts],
+          terminationMessagePolicy: 'FallbackToLogsOnError',
+        },
+      ],
       volumes: [{ name: 'code', emptyDir: {} }, ...blobs.volumes],
     },
   };

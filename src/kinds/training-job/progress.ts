@@ -15,23 +15,38 @@ export interface Gang {
 export function describeGang(job: TrainingJob, { gang, attempt, nowMs }: Gang): TrainingJobStatus {
   const active = gang.filter(({ status }) => status?.phase === 'Running').length;
   const succeeded = gang.filter(({ status }) => status?.phase === 'Succeeded').length;
-  const started = gang.map(({ status }) => status?.startTime).filter((time) => time !== undefined).sort();
+  const started = gang
+    .map(({ status }) => status?.startTime)
+    .filter((time) => time !== undefined)
+    .sort();
   const phase = choosePhase(job, gang, active + succeeded);
   const block = gang.map(findBlock).find((found) => found !== undefined) ?? findUnscheduled(gang);
   const message = block?.message ?? `${active} of ${job.spec.replicas} pods run`;
   const isRunning = phase === 'Running';
   const running = {
-    type: 'Running', status: isRunning ? ('True' as const) : ('False' as const), reason: block?.reason ?? phase ?? 'Pending', message,
+    type: 'Running',
+    status: isRunning ? ('True' as const) : ('False' as const),
+    reason: block?.reason ?? phase ?? 'Pending',
+    message,
   };
   const startTime = job.status?.startTime ?? started[0];
   return {
-    phase, attempt, restarts: job.status?.restarts ?? 0, active, succeeded, message,
+    phase,
+    attempt,
+    restarts: job.status?.restarts ?? 0,
+    active,
+    succeeded,
+    message,
     conditions: [...mergeConditions(job.status?.conditions, [running], nowMs)],
     ...(startTime !== undefined && { startTime }),
   };
 }
 
-function choosePhase({ spec }: TrainingJob, gang: readonly Pod[], begun: number): NonNullable<TrainingJobStatus['phase']> {
+function choosePhase(
+  { spec }: TrainingJob,
+  gang: readonly Pod[],
+  begun: number,
+): NonNullable<TrainingJobStatus['phase']> {
   if (begun === spec.replicas) return 'Running';
   return gang.some(({ spec: { nodeName } }) => nodeName !== undefined) ? 'Preparing' : 'Pending';
 }
@@ -39,7 +54,8 @@ function choosePhase({ spec }: TrainingJob, gang: readonly Pod[], begun: number)
 function findUnscheduled(gang: readonly Pod[]): { readonly reason: string; readonly message: string } | undefined {
   for (const { status } of gang) {
     const condition = status?.conditions?.find(({ type, status: is }) => type === 'PodScheduled' && is === 'False');
-    if (condition !== undefined) return { reason: condition.reason ?? 'Unschedulable', message: condition.message ?? '' };
+    if (condition !== undefined)
+      return { reason: condition.reason ?? 'Unschedulable', message: condition.message ?? '' };
   }
   return undefined;
 }

@@ -1,4 +1,7 @@
-/** Decides which pods a training job should have now: first what it needs, then the gang, again after a failure, and nothing new at the end. */
+/**
+ * Decides which pods a training job should have now: first what it needs, then the gang, again after a failure, and
+ * nothing new at the end.
+ */
 import { findCondition, formatTime, isConditionTrue, mergeConditions } from '../../kube/condition.ts';
 import type { Outcome, World } from '../../kube/kind.ts';
 import type { KubeObject, ObjectOf } from '../../kube/object.ts';
@@ -57,7 +60,8 @@ function findNeeds(job: TrainingJob, pods: readonly Pod[], world: World): Needs 
 
 function findCode(job: TrainingJob, pods: readonly Pod[], world: World): Pick<Needs, 'code' | 'children' | 'trouble'> {
   const { code } = job.spec;
-  if (code?.git === undefined) return { code: code?.digest === undefined ? undefined : { digest: code.digest }, children: [] };
+  if (code?.git === undefined)
+    return { code: code?.digest === undefined ? undefined : { digest: code.digest }, children: [] };
   const wanted = planPack(job, world);
   const pod = pods.find(({ metadata }) => metadata.name === wanted.metadata.name);
   if (job.status?.code !== undefined) return { code: job.status.code, children: pod ? [pod] : [] };
@@ -67,7 +71,11 @@ function findCode(job: TrainingJob, pods: readonly Pod[], world: World): Pick<Ne
   }
   const failure = pod && findFailure(pod);
   const message = `the code of ${code.git.url} is being packed`;
-  return { code: undefined, children: [wanted], trouble: { reason: 'PackingCode', message, ...(failure && { failure }) } };
+  return {
+    code: undefined,
+    children: [wanted],
+    trouble: { reason: 'PackingCode', message, ...(failure && { failure }) },
+  };
 }
 
 function findDatasets(job: TrainingJob, world: World): { found: Needs['datasets']; trouble?: Needs['trouble'] } {
@@ -77,7 +85,10 @@ function findDatasets(job: TrainingJob, world: World): { found: Needs['datasets'
     const dataset = world.find<ObjectOf<unknown, DatasetStatus>>('Dataset', name, job);
     const chosen = fixed ?? dataset?.status?.digest;
     if (chosen === undefined) {
-      const why = dataset === undefined ? 'does not exist' : (findCondition(dataset.status?.conditions, 'Ready')?.message ?? 'has no version yet');
+      const why =
+        dataset === undefined
+          ? 'does not exist'
+          : (findCondition(dataset.status?.conditions, 'Ready')?.message ?? 'has no version yet');
       return { found, trouble: { reason: 'DatasetNotReady', message: `dataset ${name}: ${why}` } };
     }
     found.push({ name, digest: chosen, mountPath });
@@ -87,9 +98,17 @@ function findDatasets(job: TrainingJob, world: World): { found: Needs['datasets'
 
 function waitOrFail(job: TrainingJob, { needs, pods, world }: Scene): Outcome<Status> {
   const { trouble, children } = needs;
-  const kept = [...children, ...pods.filter((pod) => isPodFinished(pod) && !children.some((child) => child.metadata.name === pod.metadata.name))];
+  const kept = [
+    ...children,
+    ...pods.filter((pod) => isPodFinished(pod) && !children.some((child) => child.metadata.name === pod.metadata.name)),
+  ];
   if (trouble?.failure !== undefined) return { children: kept, status: fail(job, trouble.failure, world.nowMs) };
-  const running = { type: 'Running', status: 'False' as const, reason: trouble?.reason ?? 'Waiting', message: trouble?.message ?? '' };
+  const running = {
+    type: 'Running',
+    status: 'False' as const,
+    reason: trouble?.reason ?? 'Waiting',
+    message: trouble?.message ?? '',
+  };
   const conditions = [...mergeConditions(job.status?.conditions, [running], world.nowMs)];
   return { children: kept, status: { ...job.status, phase: 'Pending', conditions, message: trouble?.message ?? '' } };
 }
@@ -108,7 +127,10 @@ function runGang(job: TrainingJob, scene: Scene): Outcome<Status> {
   }
   const wanted = planAttempt(job, { number: attempt, codeDigest: needs.code?.digest, datasets: needs.datasets }, world);
   const progress = readProgress(gang);
-  return { children: [...needs.children, ...earlier, ...wanted], status: progress === undefined ? status : { ...status, progress } };
+  return {
+    children: [...needs.children, ...earlier, ...wanted],
+    status: progress === undefined ? status : { ...status, progress },
+  };
 }
 
 function withNeeds(status: Status, { code, datasets }: Needs): Status {
@@ -122,7 +144,11 @@ function findAttempt({ status }: TrainingJob, pods: readonly Pod[]): number {
 }
 
 /** The program's own failure counts against the limit; a node or agent that went away does not. */
-function afterFailure(job: TrainingJob, pod: Pod, { gang, pods, world }: Scene & { readonly gang: readonly Pod[] }): Outcome<Status> {
+function afterFailure(
+  job: TrainingJob,
+  pod: Pod,
+  { gang, pods, world }: Scene & { readonly gang: readonly Pod[] },
+): Outcome<Status> {
   const ending = findFailure(pod) ?? { container: '', exitCode: 1, reason: 'Failed', message: '' };
   const isLost = LOST_REASONS.has(pod.status?.reason ?? '') || LOST_REASONS.has(ending.reason);
   const restarts = (job.status?.restarts ?? 0) + (isLost ? 0 : 1);
@@ -132,7 +158,11 @@ function afterFailure(job: TrainingJob, pod: Pod, { gang, pods, world }: Scene &
   const message = `attempt ${attempt} ended: ${ending.reason} in pod ${pod.metadata.name}`;
   const running = { type: 'Running', status: 'False' as const, reason: 'Restarting', message };
   const conditions = [...mergeConditions(job.status?.conditions, [running], world.nowMs)];
-  return { children, status: { ...job.status, phase: 'Restarting', attempt: attempt + 1, restarts, conditions, message }, againInMs: 0 };
+  return {
+    children,
+    status: { ...job.status, phase: 'Restarting', attempt: attempt + 1, restarts, conditions, message },
+    againInMs: 0,
+  };
 }
 
 const LOST_REASONS = new Set(['AgentRestarted', 'NodeLost', 'NodeShutdown', 'Evicted', 'Preempted']);
@@ -141,22 +171,43 @@ function fail(job: TrainingJob, ending: Ending, nowMs: number): Status {
   const where = ending.container === '' || ending.container === MAIN_CONTAINER ? '' : ` in ${ending.container}`;
   const message = `${ending.reason}${where}, exit code ${ending.exitCode}: ${ending.message.trim()}`;
   return {
-    ...job.status, phase: 'Failed', exitCode: ending.exitCode, message, completionTime: formatTime(nowMs), active: 0,
-    conditions: [...mergeConditions(job.status?.conditions, [
-      { type: 'Running', status: 'False', reason: 'Ended', message: '' },
-      { type: 'Failed', status: 'True', reason: ending.reason, message },
-    ], nowMs)],
+    ...job.status,
+    phase: 'Failed',
+    exitCode: ending.exitCode,
+    message,
+    completionTime: formatTime(nowMs),
+    active: 0,
+    conditions: [
+      ...mergeConditions(
+        job.status?.conditions,
+        [
+          { type: 'Running', status: 'False', reason: 'Ended', message: '' },
+          { type: 'Failed', status: 'True', reason: ending.reason, message },
+        ],
+        nowMs,
+      ),
+    ],
   };
 }
 
 function complete(status: Status, outputs: Status['outputs'], nowMs: number): Status {
   const { message: _message, ...rest } = status;
   return {
-    ...rest, phase: 'Complete', exitCode: 0, completionTime: formatTime(nowMs), ...(outputs && { outputs }),
-    conditions: [...mergeConditions(status.conditions, [
-      { type: 'Running', status: 'False', reason: 'Ended', message: '' },
-      { type: 'Complete', status: 'True', reason: 'Completed', message: 'all pods ended well' },
-    ], nowMs)],
+    ...rest,
+    phase: 'Complete',
+    exitCode: 0,
+    completionTime: formatTime(nowMs),
+    ...(outputs && { outputs }),
+    conditions: [
+      ...mergeConditions(
+        status.conditions,
+        [
+          { type: 'Running', status: 'False', reason: 'Ended', message: '' },
+          { type: 'Complete', status: 'True', reason: 'Completed', message: 'all pods ended well' },
+        ],
+        nowMs,
+      ),
+    ],
   };
 }
 

@@ -1,0 +1,15 @@
+/** What a write is told besides the object: where, by whom, how strictly. */
+import type { Resource } from './resource.ts';
+
+/** What every write needs besides the object. */
+export interface WriteContext {
+  readonly resource: Resource;
+  readonly namespace: string;
+  readonly name: string;
+  readonly subresource?: 'status' | undefined;
+  readonly fieldManager: string;
+  readonly fieldValidation: 'Ignore' | 'Warn' | 'Strict';
+  readonly dryRun: boolean;
+  /** Receives warnings for the client. */
+  readonly warn: (message: string) => void;
+}
