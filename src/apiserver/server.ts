@@ -58,20 +58,30 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     },
   );
   server.on('upgrade', (request, socket, head) => void upgrade(parts, { request, socket, head }));
-  await new Promise<void>((resolve, reject) =>
-    server.once('error', reject).listen(options.port, options.host, resolve),
-  );
+  try {
+    await new Promise<void>((resolve, reject) =>
+      server.once('error', reject).listen(options.port, options.host, resolve),
+    );
+  } catch (error) {
+    await closeParts(parts);
+    throw error;
+  }
   const { port } = server.address() as AddressInfo; // why: it listens on TCP
   return {
     url: `https://${options.host}:${port}`,
     close: async () => {
-      parts.unfurnish();
-      await parts.collector.close();
+      const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-      await parts.store.close();
+      await closed;
+      await closeParts(parts);
     },
   };
+}
+
+async function closeParts({ unfurnish, collector, store }: Parts): Promise<void> {
+  unfurnish();
+  await collector.close();
+  await store.close();
 }
 
 interface Parts {

@@ -107,7 +107,18 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     { keepAliveTimeout: 75_000 },
     (request, response) => void answer(parts, request, response),
   );
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
+  const closeParts = async () => {
+    backends.close();
+    pods.close();
+    services.close();
+    await upstream.close();
+  };
+  try {
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
+  } catch (error) {
+    await closeParts();
+    throw error;
+  }
   const { port: listening } = server.address() as AddressInfo; // why: it listens on TCP
   return {
     url: `http://${host}:${listening}`,
@@ -118,10 +129,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       const cancel = clock.after(DRAIN_MAX_MS, () => server.closeAllConnections());
       await closed;
       cancel();
-      backends.close();
-      pods.close();
-      services.close();
-      await upstream.close();
+      await closeParts();
     },
   };
 }
