@@ -12,7 +12,7 @@ export function addLifeVerbs(program: Command): void {
     .option('--gateway-port <port>', 'port of the gateway (default 7080; 0: any)')
     .action(async (flags: Record<string, string | boolean | undefined>) => {
       const { runUp, runUpDetached } = await import('./up.ts');
-      const context = contextOf(program, flags);
+      const context = await contextOf(program, flags);
       const ports = ['kubernetesPort', 'trackingPort', 'gatewayPort'].flatMap((name) =>
         flags[name] === undefined ? [] : [`--${name.replace('Port', '-port')}`, String(flags[name])],
       );
@@ -21,12 +21,12 @@ export function addLifeVerbs(program: Command): void {
     });
   verb(program, 'down', 'stop the Athanor that runs in this home').action(async (flags: GlobalFlags) => {
     const { runDown } = await import('./up.ts');
-    await runDown(contextOf(program, flags));
+    await runDown(await contextOf(program, flags));
   });
   verb(program, 'status', 'what runs, and where')
     .option(...OUTPUT)
     .action(async (flags: GlobalFlags & { output?: string }) => {
       const { runStatus } = await import('./up.ts');
-      runStatus(contextOf(program, flags), flags.output);
+      runStatus(await contextOf(program, flags), flags.output);
     });
 }

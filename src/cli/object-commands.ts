@@ -11,7 +11,7 @@ export function addObjectVerbs(program: Command): void {
     .requiredOption('-f, --filename <path>', 'file, or - for standard input; may be repeated', collect, [])
     .action(async (flags: GlobalFlags & { filename: string[]; namespace: string; output?: string }) => {
       const { applyFiles } = await import('./object-verbs.ts');
-      await applyFiles(contextOf(program, flags), flags);
+      await applyFiles(await contextOf(program, flags), flags);
     });
   verb(program, 'get <resource> [names...]', 'print objects: jobs (tj), data sets (ds), services (isvc), pods, ...')
     .option(...NAMESPACE)
@@ -20,19 +20,19 @@ export function addObjectVerbs(program: Command): void {
     .option(...OUTPUT)
     .action(async (resource: string, names: string[], flags: GlobalFlags & { namespace: string }) => {
       const { getObjects } = await import('./object-verbs.ts');
-      await getObjects(contextOf(program, flags), resource, { ...flags, names });
+      await getObjects(await contextOf(program, flags), resource, { ...flags, names });
     });
   verb(program, 'describe <resource> [name]', 'everything about one object, with its events')
     .option(...NAMESPACE)
     .action(async (resource: string, name: string | undefined, flags: GlobalFlags & { namespace: string }) => {
       const { describeObject } = await import('./object-verbs.ts');
-      await describeObject(contextOf(program, flags), resource, { ...flags, names: name === undefined ? [] : [name] });
+      await describeObject(await contextOf(program, flags), resource, { ...flags, names: name === undefined ? [] : [name] });
     });
   verb(program, 'delete <resource> [names...]', 'delete objects and all they own')
     .option(...NAMESPACE)
     .option('--no-wait', 'do not wait until they are gone')
     .action(async (resource: string, names: string[], flags: GlobalFlags & { namespace: string; wait: boolean }) => {
       const { deleteObjects } = await import('./object-verbs.ts');
-      await deleteObjects(contextOf(program, flags), resource, { ...flags, names });
+      await deleteObjects(await contextOf(program, flags), resource, { ...flags, names });
     });
 }

@@ -1,6 +1,6 @@
 /** What all verbs share: the flags every one takes, and how it gets its context. */
 import type { Command } from 'commander';
-import { type CommandContext, createContext, type GlobalFlags } from './context.ts';
+import type { CommandContext, GlobalFlags } from './context.ts';
 
 /** Collects a flag that may be repeated. */
 export const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
@@ -14,7 +14,8 @@ export function verb(program: Command, usage: string, description: string): Comm
   return program.command(usage).description(description).option('--home <folder>', 'everything Athanor keeps');
 }
 
-/** A flag counts wherever it stands, before the verb or behind it. */
-export function contextOf(program: Command, flags: GlobalFlags): CommandContext {
+/** A flag counts wherever it stands, before the verb or behind it. Loaded late: help and the verbs of pods do without. */
+export async function contextOf(program: Command, flags: GlobalFlags): Promise<CommandContext> {
+  const { createContext } = await import('./context.ts');
   return createContext({ ...program.opts<GlobalFlags>(), ...flags });
 }

@@ -14,7 +14,7 @@ export function addWorkVerbs(program: Command): void {
     .option('-p, --previous', 'of the container before its last restart')
     .action(async (target: string, name: string | undefined, flags: GlobalFlags) => {
       const { printLogs } = await import('./logs.ts');
-      await printLogs(contextOf(program, flags), target, { ...flags, names: name === undefined ? [] : [name] });
+      await printLogs(await contextOf(program, flags), target, { ...flags, names: name === undefined ? [] : [name] });
     });
   verb(
     program,
@@ -39,7 +39,7 @@ export function addWorkVerbs(program: Command): void {
     .option(...OUTPUT)
     .action(async (script: string, args: string[], flags: GlobalFlags & RunFlags) => {
       const { runScript } = await import('./run.ts');
-      process.exitCode = await runScript(contextOf(program, flags), script, { args, flags });
+      process.exitCode = await runScript(await contextOf(program, flags), script, { args, flags });
     });
   verb(program, 'wait <target> [name]', 'wait until a condition of an object is true')
     .option(...NAMESPACE)
@@ -52,7 +52,7 @@ export function addWorkVerbs(program: Command): void {
         flags: GlobalFlags & { namespace: string; for: string; timeout: string },
       ) => {
         const { waitFor } = await import('./wait.ts');
-        await waitFor(contextOf(program, flags), target, { ...flags, names: name === undefined ? [] : [name] });
+        await waitFor(await contextOf(program, flags), target, { ...flags, names: name === undefined ? [] : [name] });
       },
     );
   verb(program, 'predict <service>', 'ask a service; without --input, print what it takes')
@@ -62,7 +62,7 @@ export function addWorkVerbs(program: Command): void {
     .option('--gateway <url>', "the gateway's address")
     .action(async (service: string, flags: GlobalFlags & { namespace: string }) => {
       const { predict } = await import('./predict.ts');
-      await predict(contextOf(program, flags), service, flags);
+      await predict(await contextOf(program, flags), service, flags);
     });
 }
 
@@ -72,12 +72,12 @@ export function addFolderVerbs(program: Command): void {
     .option(...OUTPUT)
     .action(async (folder: string, flags: GlobalFlags & { output?: string }) => {
       const { pushFolder } = await import('./folders.ts');
-      await pushFolder(contextOf(program, flags), folder, flags.output);
+      await pushFolder(await contextOf(program, flags), folder, flags.output);
     });
   verb(program, 'pull <digest> <folder>', 'lay a kept folder out in a new one').action(
     async (digest: string, folder: string, flags: GlobalFlags) => {
       const { pullFolder } = await import('./folders.ts');
-      await pullFolder(contextOf(program, flags), digest, folder);
+      await pullFolder(await contextOf(program, flags), digest, folder);
     },
   );
 }
