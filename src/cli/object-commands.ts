@@ -26,7 +26,10 @@ export function addObjectVerbs(program: Command): void {
     .option(...NAMESPACE)
     .action(async (resource: string, name: string | undefined, flags: GlobalFlags & { namespace: string }) => {
       const { describeObject } = await import('./object-verbs.ts');
-      await describeObject(await contextOf(program, flags), resource, { ...flags, names: name === undefined ? [] : [name] });
+      await describeObject(await contextOf(program, flags), resource, {
+        ...flags,
+        names: name === undefined ? [] : [name],
+      });
     });
   verb(program, 'delete <resource> [names...]', 'delete objects and all they own')
     .option(...NAMESPACE)
