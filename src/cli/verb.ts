@@ -14,7 +14,7 @@ export function verb(program: Command, usage: string, description: string): Comm
   return program.command(usage).description(description).option('--home <folder>', 'everything Athanor keeps');
 }
 
-/** A flag counts wherever it stands, before the verb or behind it. Loaded late: help and the verbs of pods do without. */
+/** A flag counts wherever it stands. Loaded late: help and the verbs of pods do without. */
 export async function contextOf(program: Command, flags: GlobalFlags): Promise<CommandContext> {
   const { createContext } = await import('./context.ts');
   return createContext({ ...program.opts<GlobalFlags>(), ...flags });
