@@ -1,0 +1,54 @@
+/** What HTTP, JSON and checks add to a bare onnxruntime call: one row at a time, one client, the same model in the same process. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Pool } from 'undici';
+import { openOnnxModel } from '../src/modelserver/onnx-model.ts';
+import { startModelServer } from '../src/modelserver/server.ts';
+import { onnxFile } from '../test/onnx-file.ts';
+import { type Bench, percentile } from './measure.ts';
+
+const REQUESTS = 3_000;
+const WARM_UP = 300;
+
+/** The model is an identity, so that all that is seen is overhead; the digits model computes for a few hundredths of a millisecond more, in both. */
+export const bench: Bench = async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'athanor-bench-'));
+  const path = join(folder, 'model.onnx');
+  writeFileSync(path, onnxFile());
+  const model = await openOnnxModel(path);
+  const bare = await sample(() =>
+    model.run({
+      id: undefined,
+      inputs: [{ name: 'x', type: 'float32', shape: [1, 2], bits: Float32Array.of(1, 2) }],
+      outputs: ['y'],
+    }),
+  );
+  const server = await startModelServer({ modelPath: path, name: 'm', host: '127.0.0.1', port: 0 });
+  const pool = new Pool(server.url, { connections: 1 });
+  const body = JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2] }] });
+  const headers = { 'content-type': 'application/json' };
+  const served = await sample(async () =>
+    (await pool.request({ method: 'POST', path: '/v2/models/m/infer', body, headers })).body.json(),
+  );
+  await pool.close();
+  await server.close();
+  await model.close();
+  rmSync(folder, { recursive: true });
+  return [
+    { what: 'bare onnxruntime, p50 (peer)', value: percentile(bare, 0.5), unit: 'ms' },
+    { what: 'model server over HTTP, p50', value: percentile(served, 0.5), unit: 'ms' },
+    { what: 'overhead, p50', value: percentile(served, 0.5) - percentile(bare, 0.5), unit: 'ms', target: '<= 1 ms' },
+    { what: 'model server over HTTP, p99', value: percentile(served, 0.99), unit: 'ms' },
+  ];
+};
+
+async function sample(ask: () => Promise<unknown>): Promise<readonly number[]> {
+  const samplesMs: number[] = [];
+  for (let index = 0; index < WARM_UP + REQUESTS; index++) {
+    const beganMs = performance.now();
+    await ask();
+    if (index >= WARM_UP) samplesMs.push(performance.now() - beganMs);
+  }
+  return samplesMs;
+}
