@@ -54,6 +54,10 @@ export function checkPod(object: StoredObject, before?: StoredObject): readonly 
   // why: as above
   const { containers, initContainers = [], volumes = [], restartPolicy } = spec as unknown as Partial<PodSpec>;
   if (!Array.isArray(containers) || containers.length === 0) return [required('spec.containers')];
+  const shapeCauses = Object.entries({ containers, initContainers, volumes }).flatMap(([name, list]) =>
+    checkObjects(list, `spec.${name}`),
+  );
+  if (shapeCauses.length > 0) return shapeCauses;
   const volumeNames = new Set(volumes.map(({ name }) => name));
   const causes = [
     ...initContainers.flatMap((container, index) =>
@@ -72,12 +76,21 @@ export function checkPod(object: StoredObject, before?: StoredObject): readonly 
   return before === undefined ? causes : [...causes, ...checkImmutable(object, before)];
 }
 
+function checkObjects(list: unknown, path: string): readonly FieldCause[] {
+  if (!Array.isArray(list)) return [invalidCause(path, list, 'must be a list')];
+  return list.flatMap((item, index) =>
+    isJsonObject(item) ? [] : [invalidCause(`${path}[${index}]`, item, 'must be an object')],
+  );
+}
+
 function checkContainer(container: Container, path: string, volumes: ReadonlySet<string>): readonly FieldCause[] {
   const { name, image, volumeMounts = [], resources = {} } = container;
   const causes: FieldCause[] = [];
   if (!name) causes.push(required(`${path}.name`));
   else if (!DNS_LABEL.test(name)) causes.push(invalidCause(`${path}.name`, name, DNS_LABEL_RULE));
   if (!image) causes.push(required(`${path}.image`));
+  const mountCauses = checkObjects(volumeMounts, `${path}.volumeMounts`);
+  if (mountCauses.length > 0) return [...causes, ...mountCauses];
   for (const [index, mount] of volumeMounts.entries()) {
     if (!mount.mountPath) causes.push(required(`${path}.volumeMounts[${index}].mountPath`));
     if (!volumes.has(mount.name)) {

@@ -58,15 +58,23 @@ export class Collector {
   }
 
   #onEvent({ type, object }: StoreEvent): void {
+    const { namespace } = object.metadata;
     if (type !== 'DELETED') {
       this.#onObject(object);
+      if (type === 'ADDED' && namespace !== undefined) this.#onArrival(namespace);
       return;
     }
     for (const dependent of this.#options.store.dependents(object.metadata.uid ?? ''))
       this.#enqueue(() => this.#collect(dependent));
     for (const owner of object.metadata.ownerReferences ?? []) this.#enqueue(() => this.#release(owner.uid));
-    const { namespace } = object.metadata;
     if (namespace !== undefined) this.#onNamespaceContent(namespace);
+  }
+
+  /** A write that was under way when its namespace went arrives after it: it must not stay. */
+  #onArrival(name: string): void {
+    const namespace = this.#options.store.get({ resource: 'namespaces', namespace: '', name });
+    if (namespace === undefined || namespace.metadata.deletionTimestamp !== undefined)
+      this.#enqueue(() => this.#emptyNamespace(name));
   }
 
   #onObject(object: StoredObject): void {

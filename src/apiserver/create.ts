@@ -27,6 +27,8 @@ export function prepareCreate(context: WriteContext, body: StoredObject, birth: 
     resourceVersion: _version,
     uid: _uid,
     deletionTimestamp: _deletion,
+    deletionGracePeriodSeconds: _grace,
+    generation: _generation,
     managedFields: _managers,
     ...given
   } = body.metadata ?? {};
@@ -57,7 +59,8 @@ function hasGeneration({ resource }: WriteContext): boolean {
   return resource.isCustom || resource.kind === 'CustomResourceDefinition';
 }
 
-function checkIdentity({ resource, namespace }: WriteContext, body: StoredObject): void {
+/** @throws BadRequest when the body is not of the kind, version and namespace of the path. */
+export function checkIdentity({ resource, namespace }: WriteContext, body: StoredObject): void {
   const want = apiVersionOf(resource);
   if ((body.apiVersion ?? want) !== want || (body.kind ?? resource.kind) !== resource.kind) {
     const is = `${body.apiVersion}, Kind=${body.kind}`;
@@ -76,7 +79,7 @@ function checkIdentity({ resource, namespace }: WriteContext, body: StoredObject
 function chooseName({ resource, name: pathName }: WriteContext, metadata: Partial<ObjectMeta>, random: Random): string {
   const { name = pathName, generateName } = metadata;
   if (name !== '') return name;
-  if (generateName !== undefined && generateName !== '')
+  if (typeof generateName === 'string' && generateName !== '')
     return generateName.slice(0, NAME_LENGTH_MAX - 5) + randomSuffix(random);
   const causes = [
     {

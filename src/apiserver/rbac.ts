@@ -1,4 +1,5 @@
 /** Role-based access control over the stored roles and bindings. Source: kubernetes plugin/pkg/auth/authorizer/rbac. */
+import { isJsonObject } from '../base/json.ts';
 import type { StoredObject } from '../kube/object.ts';
 import type { Store } from './store.ts';
 import type { User } from './token.ts';
@@ -46,7 +47,7 @@ export function isAllowed(store: Store, attributes: Attributes): boolean {
 }
 
 function grants(store: Store, binding: StoredObject, attributes: Attributes): boolean {
-  const subjects = (binding['subjects'] ?? []) as readonly Subject[]; // why: the shape of a binding
+  const subjects = listOf<Subject>(binding['subjects']);
   if (!subjects.some((subject) => isSubject(subject, attributes.user))) return false;
   return findRules(store, binding).some((rule) => permits(rule, attributes));
 }
@@ -58,12 +59,19 @@ function isSubject({ kind, name, namespace }: Subject, user: User): boolean {
 }
 
 function findRules(store: Store, binding: StoredObject): readonly Rule[] {
-  const ref = binding['roleRef'] as { readonly kind: string; readonly name: string }; // why: the shape of a binding
+  const ref = binding['roleRef'];
+  if (!isJsonObject(ref)) return [];
+  const name = String(ref['name']);
   const role =
-    ref.kind === 'ClusterRole'
-      ? store.get({ resource: CLUSTER_ROLES, namespace: '', name: ref.name })
-      : store.get({ resource: `roles.${RBAC}`, namespace: binding.metadata.namespace ?? '', name: ref.name });
-  return (role?.['rules'] ?? []) as readonly Rule[]; // why: the shape of a role
+    ref['kind'] === 'ClusterRole'
+      ? store.get({ resource: CLUSTER_ROLES, namespace: '', name })
+      : store.get({ resource: `roles.${RBAC}`, namespace: binding.metadata.namespace ?? '', name });
+  return listOf<Rule>(role?.['rules']).filter(({ verbs }) => Array.isArray(verbs));
+}
+
+/** The objects of a list; what is stored may have any shape, and one odd role must not stop the others. */
+function listOf<T>(value: unknown): readonly T[] {
+  return Array.isArray(value) ? (value.filter(isJsonObject) as unknown as readonly T[]) : []; // why: RBAC's own shapes
 }
 
 function permits(rule: Rule, { verb, group = '', resource, name, path }: Attributes): boolean {

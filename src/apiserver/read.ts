@@ -37,6 +37,13 @@ export function parseFilter(query: URLSearchParams): Filter {
   };
 }
 
+/** A whole number of the query; 0 when it is not there. @throws BadRequest when it is none. */
+export function readCount(query: URLSearchParams, name: string): number {
+  const text = query.get(name) ?? '';
+  if (/^\d*$/.test(text)) return Number(text);
+  throw new StatusError('BadRequest', `cannot read ${name} '${text}': it is not a whole number`);
+}
+
 /** True when the object is among those the request is about. */
 export function passes({ labels, fields }: Filter, object: StoredObject): boolean {
   return matchesLabels(labels, object.metadata.labels) && matchesFields(fields, object);
@@ -104,7 +111,7 @@ function takePage(store: Store, { resource, namespace, query }: ReadRequest): Pa
   const rest = snapshot.items.filter(
     (object) => passes(filter, object) && (from === undefined || pageKey(object) > from),
   );
-  const limit = Number(query.get('limit') ?? 0);
+  const limit = readCount(query, 'limit');
   const items = limit > 0 ? rest.slice(0, limit) : rest;
   const left = rest.length - items.length;
   const last = items.at(-1);
@@ -122,7 +129,7 @@ interface SnapshotRequest {
 
 function findSnapshot(store: Store, { name, namespace, query, token }: SnapshotRequest): Snapshot {
   if (token !== undefined) return store.listAt(name, namespace, token.revision);
-  const wanted = Number(query.get('resourceVersion') ?? 0);
+  const wanted = readCount(query, 'resourceVersion');
   if (wanted > store.revision) {
     const details = {
       causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version', field: '' }],

@@ -1,5 +1,5 @@
 /** Which resources are served now: the built-in ones, and one for each accepted CustomResourceDefinition. */
-import { isJsonObject } from '../base/json.ts';
+import { isJsonObject, type JsonObject } from '../base/json.ts';
 import type { StoredObject } from '../kube/object.ts';
 import type { FieldCause } from '../kube/status-error.ts';
 import { invalidCause, type StructuralSchema } from '../kube/structural.ts';
@@ -114,12 +114,39 @@ export function checkCrd(crd: StoredObject): readonly FieldCause[] {
   if (crd.metadata.name !== `${names?.plural}.${group}`) {
     causes.push(invalidCause('metadata.name', crd.metadata.name, 'must be spec.names.plural+"."+spec.group'));
   }
-  if (!Array.isArray(versions) || versions.filter(({ storage }) => storage).length !== 1) {
+  if (!Array.isArray(versions) || !versions.every(isJsonObject)) {
+    return [...causes, invalidCause('spec.versions', versions, 'must be a list of objects')];
+  }
+  causes.push(...versions.flatMap(checkPatterns));
+  if (versions.filter(({ storage }) => storage).length !== 1) {
     causes.push(
-      invalidCause('spec.versions', versions?.length ?? 0, 'must have exactly one version marked as storage version'),
+      invalidCause('spec.versions', versions.length, 'must have exactly one version marked as storage version'),
     );
   }
   return causes;
+}
+
+/** A pattern that does not compile would fail every object instead. */
+function checkPatterns({ schema }: JsonObject, index: number): readonly FieldCause[] {
+  const find = (at: unknown, path: string): readonly FieldCause[] => {
+    if (typeof at !== 'object' || at === null) return [];
+    const below = Object.entries(at).flatMap(([name, item]) => find(item, `${path}.${name}`));
+    const pattern: unknown = isJsonObject(at) ? at['pattern'] : undefined;
+    if (typeof pattern !== 'string' || isPattern(pattern)) return below;
+    return [invalidCause(`${path}.pattern`, pattern, 'must be a valid regular expression'), ...below];
+  };
+  return find(
+    isJsonObject(schema) ? schema['openAPIV3Schema'] : undefined,
+    `spec.versions[${index}].schema.openAPIV3Schema`,
+  );
+}
+
+function isPattern(text: string): boolean {
+  try {
+    return new RegExp(text, 'u') instanceof RegExp;
+  } catch {
+    return false; // why: the question is whether it compiles
+  }
 }
 
 /**

@@ -138,7 +138,7 @@ function followCrds(
 async function handle(parts: Parts, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const warnings: string[] = [];
   try {
-    const url = new URL(request.url ?? '/', 'https://localhost');
+    const url = parseUrl(request.url);
     if (['/healthz', '/livez', '/readyz'].includes(url.pathname)) {
       response.writeHead(200, { 'content-type': 'text/plain' }).end('ok');
       return;
@@ -148,6 +148,16 @@ async function handle(parts: Parts, request: IncomingMessage, response: ServerRe
   } catch (error) {
     if (toStatusError(error).reason === 'InternalError') parts.options.report(error);
     sendError({ response, warnings }, error);
+  }
+}
+
+function parseUrl(text = '/'): URL {
+  try {
+    const url = new URL(text, 'https://localhost');
+    decodeURIComponent(url.pathname);
+    return url;
+  } catch (cause) {
+    throw new StatusError('BadRequest', `cannot read the path ${text}: it is not a URL`, { cause });
   }
 }
 
@@ -264,7 +274,7 @@ async function upgrade(
   const { request, socket } = client;
   socket.on('error', () => socket.destroy());
   try {
-    const url = new URL(request.url ?? '/', 'https://localhost');
+    const url = parseUrl(request.url);
     const user = await authenticate(parts.tokens, request.headers.authorization);
     const path = parseResourcePath(url.pathname);
     if (path?.plural !== 'pods' || path.subresource !== 'exec')

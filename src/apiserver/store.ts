@@ -121,8 +121,12 @@ export class Store {
     return this.#index.namespaceContent(namespace);
   }
 
-  /** What happened after `revision`. @throws Expired when the ring no longer holds it. */
+  /** What happened after `revision`. @throws Expired when the ring no longer holds it, or it is of another life. */
   eventsSince(revision: number): readonly StoreEvent[] {
+    if (revision > this.#durableRevision) {
+      const message = `resource version ${revision} is not of this server: it has reached ${this.#durableRevision}`;
+      throw new StatusError('Expired', message);
+    }
     return this.#ring.since(revision);
   }
 

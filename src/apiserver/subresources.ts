@@ -94,7 +94,11 @@ export async function serveReview(kind: string, exchange: Exchange, options: Sub
 
 async function reviewToken(spec: JsonObject, { tokens }: SubresourceOptions): Promise<unknown> {
   try {
-    const { name, uid, groups } = await tokens.identify(String(spec['token'] ?? ''));
+    const audiences = toTexts(spec['audiences']);
+    const { name, uid, groups } = await tokens.identify(
+      String(spec['token'] ?? ''),
+      audiences.length > 0 ? audiences : undefined,
+    );
     return { authenticated: true, user: { username: name, groups, ...(uid && { uid }) }, audiences: spec['audiences'] };
   } catch (error) {
     if (!isStatusError(error, 'Unauthorized')) throw error;

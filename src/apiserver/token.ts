@@ -63,12 +63,15 @@ export class Tokens {
     return { token, expiresAtMs: endSeconds * 1000 };
   }
 
-  /** @throws Unauthorized when the token is nobody's, has ended, or its account or pod is gone. */
-  async identify(token: string): Promise<User> {
+  /**
+   * Who bears the token, when it was made for one of `audiences`. @throws Unauthorized when it is nobody's or for
+   * others, has ended, or its account or pod is gone.
+   */
+  async identify(token: string, audiences: readonly string[] = [ISSUER]): Promise<User> {
     if (isSameSecret(token, this.#options.ownerToken)) {
       return { name: 'owner', groups: ['system:masters', 'system:authenticated'] };
     }
-    const claims = await this.#verify(token);
+    const claims = await this.#verify(token, audiences);
     const bound = claims['kubernetes.io'];
     const account = isJsonObject(bound) ? bound['serviceaccount'] : undefined;
     if (!isJsonObject(bound) || !isJsonObject(account)) throw unauthorized();
@@ -81,11 +84,12 @@ export class Tokens {
     return { name: `system:serviceaccount:${namespace}:${name}`, uid: String(account['uid']), groups };
   }
 
-  async #verify(token: string): Promise<Readonly<Record<string, unknown>>> {
+  async #verify(token: string, audiences: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
     try {
       const currentDate = new Date(this.#options.clock.nowMs());
       const { payload } = await jwtVerify(token, this.#options.publicKey, {
         issuer: ISSUER,
+        audience: [...audiences],
         algorithms: [ALGORITHM],
         currentDate,
       });

@@ -6,7 +6,7 @@ import { toStatusError, toWireStatus } from '../kube/status-error.ts';
 import type { StoreEvent } from './event-ring.ts';
 import type { Exchange } from './exchange.ts';
 import { objectText } from './object-text.ts';
-import { type Filter, includeOf, parseFilter, passes, type ReadRequest, toPartial } from './read.ts';
+import { type Filter, includeOf, parseFilter, passes, readCount, type ReadRequest, toPartial } from './read.ts';
 import { resourceName } from './resource.ts';
 import type { Store } from './store.ts';
 import { toTable } from './table.ts';
@@ -22,6 +22,7 @@ type EventType = StoreEvent['type'];
 export function serveWatch(exchange: Exchange, store: Store, options: ReadRequest & { readonly clock: Clock }): void {
   const { response, query } = exchange;
   const filter = parseFilter(query);
+  readCount(query, 'resourceVersion');
   const name = resourceName(options.resource);
   response.writeHead(200, {
     'content-type': 'application/json',

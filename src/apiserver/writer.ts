@@ -7,7 +7,7 @@ import { formatTime } from '../kube/condition.ts';
 import type { ObjectMeta, StoredObject } from '../kube/object.ts';
 import { type FieldCause, StatusError } from '../kube/status-error.ts';
 import { applyDefaults, prune, validate } from '../kube/structural.ts';
-import { prepareCreate } from './create.ts';
+import { checkIdentity, prepareCreate } from './create.ts';
 import type { WriteContext } from './write-context.ts';
 import { checkMetadata } from './metadata-rules.ts';
 import { type Resource, resourceName } from './resource.ts';
@@ -61,15 +61,17 @@ export class Writer {
   /** Server-side apply: creates the object when there is none. @throws Conflict as `applyObject`. */
   async apply(context: WriteContext, applied: StoredObject, force: boolean): Promise<StoredObject> {
     const { clock, random, newUid } = this.#options;
+    checkIdentity(context, applied);
     return this.#write(context, addressOf(context), (current) => {
       if (current === undefined && context.subresource !== undefined) throw notFound(context);
       const basis =
         current ??
         prepareCreate(context, { ...bare(applied), spec: undefined }, { nowMs: clock.nowMs(), random, newUid });
-      const merged = applyObject(basis, withoutServerFields(applied), { ...this.#manager(context), force });
+      const mine = appliedPart(context, withoutServerFields(applied));
+      const merged = applyObject(basis, mine, { ...this.#manager(context), force });
       if (current === undefined) return this.#admit(context, merged);
       const kept = this.#keepServerFields(context, current, merged);
-      const next = this.#admit(context, kept, current);
+      const next = nextGeneration(current, this.#admit(context, kept, current));
       return isChanged(current, next) ? finishIfReleased(next) : current;
     });
   }
@@ -87,11 +89,12 @@ export class Writer {
   }
 
   #replace(context: WriteContext, current: StoredObject, body: StoredObject): StoredObject | undefined {
+    checkTarget(context, current, body);
     const version = body.metadata?.resourceVersion;
     if (version !== undefined && version !== '' && version !== current.metadata.resourceVersion)
       throw conflict(context);
     const kept = this.#keepServerFields(context, current, body);
-    const admitted = this.#admit(context, kept, current);
+    const admitted = nextGeneration(current, this.#admit(context, kept, current));
     const unmanaged = { ...admitted, metadata: withManagers(admitted.metadata, current.metadata.managedFields) };
     if (isEqual(unmanaged, current)) return current;
     return finishIfReleased(trackUpdate(current, unmanaged, this.#manager(context)));
@@ -129,15 +132,13 @@ export class Writer {
     // why: holes are dropped below
     const metadata = { ...body.metadata, ...fixed, name: current.metadata.name } as ObjectMeta;
     const status = resource.hasStatus ? { status: current['status'] } : {};
-    const next = dropUndefined({
+    return dropUndefined({
       ...body,
       apiVersion,
       kind,
       metadata: withManagers(metadata, managedFields),
       ...status,
     });
-    const isNewGeneration = generation !== undefined && !isEqual(desiredPart(next), desiredPart(current));
-    return isNewGeneration ? { ...next, metadata: { ...next.metadata, generation: generation + 1 } } : next;
   }
 
   #admit(context: WriteContext, object: StoredObject, before?: StoredObject): StoredObject {
@@ -199,6 +200,25 @@ function finishIfReleased(object: StoredObject): StoredObject | undefined {
   return deletionTimestamp !== undefined && !isHeld ? undefined : object;
 }
 
+/** Compared after defaults are filled in and unknown fields are gone, so that only a real change counts. */
+function nextGeneration(current: StoredObject, next: StoredObject): StoredObject {
+  const { generation } = current.metadata;
+  if (generation === undefined || isEqual(desiredPart(next), desiredPart(current))) return next;
+  return { ...next, metadata: { ...next.metadata, generation: generation + 1 } };
+}
+
+function checkTarget(context: WriteContext, current: StoredObject, body: StoredObject): void {
+  checkIdentity(context, body);
+  const { name = context.name, uid = current.metadata.uid } = body.metadata ?? {};
+  if (name !== context.name) {
+    const message = `the name of the object (${name}) does not match the name on the URL (${context.name})`;
+    throw new StatusError('BadRequest', message);
+  }
+  if (uid === current.metadata.uid || String(uid) === '') return;
+  const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${current.metadata.uid}`;
+  throw new StatusError('Conflict', `cannot change ${resourceName(context.resource)} "${name}": ${why}`);
+}
+
 function withManagers(metadata: ObjectMeta, managedFields: ObjectMeta['managedFields']): ObjectMeta {
   const { managedFields: _managedFields, ...rest } = metadata;
   return managedFields === undefined ? rest : { ...rest, managedFields };
@@ -207,6 +227,13 @@ function withManagers(metadata: ObjectMeta, managedFields: ObjectMeta['managedFi
 function withoutServerFields(applied: StoredObject): StoredObject {
   const { managedFields: _managedFields, ...metadata } = applied.metadata;
   return { ...applied, metadata };
+}
+
+/** What an applier may own through this door: all but the status, or through the subresource the status alone. */
+function appliedPart({ resource, subresource }: WriteContext, applied: StoredObject): StoredObject {
+  const { status, ...rest } = applied;
+  if (subresource === 'status') return { ...bare(applied), ...(status !== undefined && { status }) };
+  return resource.hasStatus ? (rest as StoredObject) : applied; // why: the status is no part of what makes an object
 }
 
 function bare({ apiVersion, kind, metadata }: StoredObject): StoredObject {

@@ -38,7 +38,10 @@ export function jsonPatch(target: unknown, operations: readonly JsonPatchOperati
 }
 
 function applyOperation(document: unknown, operation: JsonPatchOperation): unknown {
+  if (!isJsonObject(operation)) throw invalid('an operation is no object');
   const { op, path, from, value } = operation;
+  if (value === undefined && NEEDS_VALUE.has(op)) throw invalid(`operation '${op}' has no value`);
+  if (from === undefined && NEEDS_FROM.has(op)) throw invalid(`operation '${op}' does not say from where`);
   switch (op) {
     case 'add':
       return insert(document, parsePointer(path), cloneJson(value));
@@ -61,6 +64,9 @@ function applyOperation(document: unknown, operation: JsonPatchOperation): unkno
   }
 }
 
+const NEEDS_VALUE = new Set(['add', 'replace', 'test']);
+const NEEDS_FROM = new Set(['copy', 'move']);
+
 type Pointer = readonly string[];
 
 function parsePointer(path: string): Pointer {
@@ -77,7 +83,7 @@ function read(document: unknown, pointer: Pointer): unknown {
   for (const part of pointer) {
     const next: unknown = Array.isArray(value)
       ? value[indexOf(value, part)]
-      : isJsonObject(value)
+      : isJsonObject(value) && Object.hasOwn(value, part)
         ? value[part]
         : undefined;
     if (next === undefined) throw missing(pointer);
@@ -92,8 +98,9 @@ function insert(document: unknown, pointer: Pointer, value: unknown): unknown {
   const parent = read(document, pointer.slice(0, -1));
   if (Array.isArray(parent))
     parent.splice(last === '-' ? parent.length : indexOf(parent, last, parent.length), 0, value);
-  else if (isJsonObject(parent)) parent[last] = value;
-  else throw missing(pointer);
+  else if (!isJsonObject(parent)) throw missing(pointer);
+  // why: plain assignment to this name would change the prototype
+  else Object.defineProperty(parent, last, { value, writable: true, enumerable: true, configurable: true });
   return document;
 }
 
