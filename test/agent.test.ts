@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { dirname } from 'node:path';
 import { after, before, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { type Agent, startAgent } from '../src/agent/agent.ts';
@@ -50,7 +51,7 @@ before(async () => {
     log: silent,
     nodeName: 'laptop',
     root: `${home}/agent`,
-    images: { sh: { command: ['sh'] }, athanor: { command: [process.execPath] } },
+    images: { sh: { command: ['sh'] }, athanor: { command: [process.execPath], folders: [dirname(process.execPath)] } },
     capacity: { cpuMillis: 2000, memoryBytes: 2 ** 30 },
     authToken: nodeToken,
     env: { PATH: '/usr/local/bin:/usr/bin:/bin', LANG: 'C.UTF-8' },
