@@ -200,8 +200,9 @@ test('tables show the columns of the definition', async () => {
   assert.deepEqual(table.rows[0]?.cells, ['shown', 3]);
 });
 
-const apply = (fieldManager: string, name: string, spec: object, more: { force?: boolean; status?: object } = {}) => {
+const apply = (who: { by: string; to: string }, spec: object, more: { force?: boolean; status?: object } = {}) => {
   const { force, ...rest } = more;
+  const { by: fieldManager, to: name } = who;
   return cluster.client.patch<Widget>(WIDGET, {
     name,
     namespace: 'default',
@@ -213,13 +214,13 @@ const apply = (fieldManager: string, name: string, spec: object, more: { force?:
 };
 
 test('apply creates, and applying the same again makes no new version', async () => {
-  const first = await apply('alice', 'applied', { size: 1, parts: [{ name: 'a' }] });
+  const first = await apply({ by: 'alice', to: 'applied' }, { size: 1, parts: [{ name: 'a' }] });
   assert.deepEqual(first.spec, { size: 1, color: 'red', parts: [{ name: 'a', count: 1 }] });
-  assert.deepEqual(await apply('alice', 'applied', { size: 1, parts: [{ name: 'a' }] }), first);
+  assert.deepEqual(await apply({ by: 'alice', to: 'applied' }, { size: 1, parts: [{ name: 'a' }] }), first);
 });
 
 test('apply leaves the status to its own door', async () => {
-  const made = await apply('alice', 'stated', { size: 1 }, { status: { phase: 'Ready' } });
+  const made = await apply({ by: 'alice', to: 'stated' }, { size: 1 }, { status: { phase: 'Ready' } });
   assert.equal(made.status, undefined);
   const body = {
     apiVersion: 'example.com/v1',
@@ -233,15 +234,15 @@ test('apply leaves the status to its own door', async () => {
 });
 
 test('apply refuses to take a field from another manager, unless forced; who loses it no longer owns it', async () => {
-  await apply('alice', 'contested', { size: 1 });
-  await assert.rejects(apply('bob', 'contested', { size: 2 }), (error) => {
+  await apply({ by: 'alice', to: 'contested' }, { size: 1 });
+  await assert.rejects(apply({ by: 'bob', to: 'contested' }, { size: 2 }), (error) => {
     assert.ok(isStatusError(error, 'Conflict'));
     assert.equal(error.message, 'Apply failed with 1 conflict: conflict with "alice": .spec.size');
     return true;
   });
   assert.equal((await get('contested')).spec.size, 1);
-  assert.equal((await apply('bob', 'contested', { size: 1 })).spec.size, 1, 'the same value may be shared');
-  const forced = await apply('bob', 'contested', { size: 2 }, { force: true });
+  assert.equal((await apply({ by: 'bob', to: 'contested' }, { size: 1 })).spec.size, 1, 'the same value may be shared');
+  const forced = await apply({ by: 'bob', to: 'contested' }, { size: 2 }, { force: true });
   assert.equal(forced.spec.size, 2);
   assert.deepEqual(
     forced.metadata.managedFields?.map(({ manager }) => manager),
@@ -250,9 +251,9 @@ test('apply refuses to take a field from another manager, unless forced; who los
 });
 
 test('apply removes what it no longer names, but not what others own', async () => {
-  await apply('alice', 'dropped', { size: 1, tags: ['x'], parts: [{ name: 'a' }, { name: 'b' }] });
-  await apply('bob', 'dropped', { size: 1, parts: [{ name: 'c' }] });
-  const left = await apply('alice', 'dropped', { parts: [{ name: 'b' }] });
+  await apply({ by: 'alice', to: 'dropped' }, { size: 1, tags: ['x'], parts: [{ name: 'a' }, { name: 'b' }] });
+  await apply({ by: 'bob', to: 'dropped' }, { size: 1, parts: [{ name: 'c' }] });
+  const left = await apply({ by: 'alice', to: 'dropped' }, { parts: [{ name: 'b' }] });
   assert.equal(left.spec.size, 1);
   assert.equal(left.spec.tags, undefined);
   assert.deepEqual(left.spec.parts?.map(({ name }) => name).toSorted(), ['b', 'c']);

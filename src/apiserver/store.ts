@@ -30,6 +30,13 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 
+interface Staged {
+  readonly object: StoredObject | null;
+  readonly revision: number;
+  /** Rejects when the change never became durable. */
+  readonly durable: Promise<StoredObject | undefined>;
+}
+
 /** Changes that may wait for the disk at once. */
 const PENDING_MAX = 20_000;
 /** Changes written in one batch. */
@@ -42,7 +49,7 @@ export class Store {
   readonly #ring: EventRing;
   readonly #listeners = new Set<Listener>();
   /** The newest state of objects whose change is not durable yet; null is deleted. */
-  readonly #staged = new Map<string, { object: StoredObject | null; revision: number }>();
+  readonly #staged = new Map<string, Staged>();
   #pending: Pending[] = [];
   #flushing: Promise<void> | undefined;
   #revision: number;
@@ -146,7 +153,7 @@ export class Store {
     const current = staged === undefined ? this.#index.get(address) : (staged.object ?? undefined);
     const next = change(current);
     if (next === current) {
-      if (staged !== undefined) await this.#flushing;
+      await staged?.durable;
       return current;
     }
     if (this.#pending.length >= PENDING_MAX) {
@@ -163,13 +170,14 @@ export class Store {
     const revision = ++this.#revision;
     const basis = next ?? (current as StoredObject); // why: next and current differ, so one of them is there
     const object = freezeJson({ ...basis, metadata: { ...basis.metadata, resourceVersion: String(revision) } });
-    this.#staged.set(key, { object: next === undefined ? null : object, revision });
     const type = next === undefined ? 'DELETED' : current === undefined ? 'ADDED' : 'MODIFIED';
     const event: StoreEvent = { type, revision, address, object, previous: current };
-    return new Promise<StoredObject | undefined>((resolve, reject) => {
+    const durable = new Promise<StoredObject | undefined>((resolve, reject) => {
       this.#pending.push({ event, resolve, reject });
       this.#flushing ??= this.#flush();
     });
+    this.#staged.set(key, { object: next === undefined ? null : object, revision, durable });
+    return durable;
   }
 
   async #flush(): Promise<void> {

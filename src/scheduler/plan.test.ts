@@ -1,7 +1,7 @@
 /** Where pods go in each state of a cluster, and what can never happen in any. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { type Node, type Pod, POD_GROUP_LABEL } from '../kube/pod.ts';
 import { planPlacements, type Snapshot } from './plan.ts';
 

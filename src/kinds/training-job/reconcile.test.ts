@@ -1,197 +1,319 @@
-/** What a training job wants in each state of the world. The cases are data; `check` alone touches the code under test. */
+/** What a training job wants in each state of the world. The cases are data; `check` alone touches the code. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Condition } from '../../kube/condition.ts';
 import type { World } from '../../kube/kind.ts';
-import type { KubeObject } from '../../kube/object.ts';
+import type { KubeObject, ObjectOf } from '../../kube/object.ts';
 import type { ContainerState, Pod, PodPhase } from '../../kube/pod.ts';
+import type { DatasetStatus } from '../dataset/kind.ts';
 import { ATTEMPT_LABEL, PROGRESS_ANNOTATION, RANK_LABEL, TrainingJobSpec, type TrainingJobStatus } from './kind.ts';
 import { reconcile } from './reconcile.ts';
 
 const NOW = Date.parse('2026-01-01T12:00:00Z');
-const DIGEST = `sha256:${'a'.repeat(64)}`;
-
-interface PodCase {
-  readonly rank: number;
-  readonly phase: PodPhase;
-  readonly attempt?: number;
-  readonly ended?: NonNullable<ContainerState['terminated']>;
-  readonly progress?: object;
-}
+const ENDED = '2026-01-01T12:00:00Z';
+const OLD = `sha256:${'0'.repeat(64)}`;
+const NEW = `sha256:${'1'.repeat(64)}`;
 
 interface Case {
   readonly spec?: object;
   readonly status?: TrainingJobStatus;
-  readonly pods?: readonly PodCase[];
-  readonly codePod?: Pod;
-  readonly dataset?: object;
-  readonly want: Partial<TrainingJobStatus>;
-  readonly wantPods: readonly string[];
-  readonly wantDone?: boolean;
+  readonly pods?: readonly Pod[];
+  readonly dataset?: DatasetStatus;
+  /** `Kind name` of every child, in any order. */
+  readonly wantChildren: readonly string[];
+  readonly wantStatus: Partial<TrainingJobStatus>;
+  readonly wantReason?: Readonly<Record<string, string>>;
+  readonly wantAgainInMs?: number;
+  readonly wantDone?: true;
+  /** Texts that must stand somewhere in the children. */
+  readonly wantText?: readonly string[];
 }
 
-const failed = { exitCode: 3, reason: 'Error', message: 'ValueError: no' };
-const over: TrainingJobStatus = {
-  phase: 'Complete',
+interface PodShape {
+  readonly attempt?: number;
+  readonly phase?: PodPhase;
+  readonly main?: ContainerState;
+  readonly init?: ContainerState;
+  readonly reason?: string;
+  readonly progress?: string;
+}
+
+function pod(name: string, { attempt = 0, phase = 'Running', main = {}, init, reason, progress }: PodShape = {}): Pod {
+  const rest = { ready: true, restartCount: 0, image: '', imageID: '' };
+  const rank = /-(\d)/.exec(name)?.[1];
+  const labels = rank === undefined ? {} : { [ATTEMPT_LABEL]: String(attempt), [RANK_LABEL]: rank };
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, labels, ...(progress !== undefined && { annotations: { [PROGRESS_ANNOTATION]: progress } }) },
+    spec: { containers: [], nodeName: 'n' },
+    status: {
+      phase,
+      startTime: ENDED,
+      containerStatuses: [{ name: 'main', state: main, ...rest }],
+      ...(init && { initContainerStatuses: [{ name: 'environment', state: init, ...rest }] }),
+      ...(reason !== undefined && { reason }),
+    },
+  };
+}
+
+const ended = (exitCode: number, message = '', reason = exitCode === 0 ? 'Completed' : 'Error') => ({
+  terminated: { exitCode, reason, message },
+});
+const failed = (name: string, attempt = 0): Pod =>
+  pod(name, { attempt, phase: 'Failed', main: ended(3, 'Traceback\nValueError: no\n') });
+const done = (name: string, attempt = 0, message = ''): Pod =>
+  pod(name, { attempt, phase: 'Succeeded', main: ended(0, message) });
+
+const account = ['ServiceAccount j', 'Role j', 'RoleBinding j'];
+const gang = [...account, 'PodGroup j-0', 'Pod j-0', 'Pod j-1'];
+const two = { replicas: 2 };
+const overSince = (type: string): TrainingJobStatus => ({
+  phase: type === 'Complete' ? 'Complete' : 'Failed',
   completionTime: '2026-01-01T11:00:00Z',
-  conditions: [{ type: 'Complete', status: 'True' }],
-};
+  conditions: [{ type, status: 'True' }],
+});
+const git = { code: { git: { url: 'https://example.com/r.git' } } };
+const data = { datasets: [{ name: 'd', mountPath: '/data' }] };
 
 const cases: Record<string, Case> = {
-  'makes one pod per rank': {
-    spec: { replicas: 2 },
-    want: { phase: 'Pending', attempt: 0, active: 0 },
-    wantPods: ['job-0', 'job-1'],
+  'creates the gang with its group and its account': {
+    spec: two,
+    wantChildren: gang,
+    wantStatus: { phase: 'Pending', attempt: 0, active: 0 },
+    wantText: ['"minMember":2', '"name":"WORLD_SIZE","value":"2"', '"name":"RANK","value":"1"'],
   },
-  'runs when every pod runs': {
-    spec: { replicas: 2 },
+  'runs once every pod runs': {
+    spec: two,
+    pods: [pod('j-0'), pod('j-1')],
+    wantChildren: gang,
+    wantStatus: { phase: 'Running', active: 2, startTime: ENDED },
+    wantReason: { Running: 'Running' },
+  },
+  'prepares while only some of them run': {
+    spec: two,
+    pods: [pod('j-0'), pod('j-1', { phase: 'Pending' })],
+    wantChildren: gang,
+    wantStatus: { phase: 'Preparing', active: 1, message: '1 of 2 pods run' },
+  },
+  'makes a pod again that somebody took away': {
+    spec: two,
+    pods: [pod('j-0')],
+    wantChildren: gang,
+    wantStatus: { phase: 'Preparing' },
+  },
+  'says what keeps a pod from starting': {
     pods: [
-      { rank: 0, phase: 'Running' },
-      { rank: 1, phase: 'Running' },
+      pod('j-0', { phase: 'Pending', main: { waiting: { reason: 'ImageNeedsContainerRuntime', message: 'map it' } } }),
     ],
-    want: { phase: 'Running', active: 2 },
-    wantPods: ['job-0', 'job-1'],
+    wantChildren: [...account, 'PodGroup j-0', 'Pod j-0'],
+    wantStatus: { message: 'map it' },
+    wantReason: { Running: 'ImageNeedsContainerRuntime' },
   },
-  'reports the progress of rank 0': {
-    pods: [{ rank: 0, phase: 'Running', progress: { progressPercentage: 40 } }],
-    want: { progress: { progressPercentage: 40 } },
-    wantPods: ['job-0'],
+  'waits for a dataset that does not exist': {
+    spec: data,
+    wantChildren: [],
+    wantStatus: { phase: 'Pending', message: 'dataset d: does not exist' },
+    wantReason: { Running: 'DatasetNotReady' },
   },
-  'takes no progress that is none': {
-    pods: [{ rank: 0, phase: 'Running', progress: { progressPercentage: 4000 } }],
-    want: { progress: undefined } as never, // why: the field must be absent
-    wantPods: ['job-0'],
+  'waits for a dataset with its reason': {
+    spec: data,
+    dataset: { conditions: [{ type: 'Ready', status: 'False', message: 'HTTP 404' }] },
+    wantChildren: [],
+    wantStatus: { phase: 'Pending', message: 'dataset d: HTTP 404' },
   },
-  'waits for its data and says so': {
-    spec: { datasets: [{ name: 'digits', mountPath: '/data' }] },
-    want: { phase: 'Pending', message: 'dataset digits: does not exist' },
-    wantPods: [],
+  'fixes the newest version of its dataset': {
+    spec: data,
+    dataset: { digest: NEW },
+    wantChildren: [...account, 'PodGroup j-0', 'Pod j-0'],
+    wantStatus: { datasets: [{ name: 'd', digest: NEW }] },
+    wantText: [NEW],
   },
-  'fixes the version of its data when it starts': {
-    spec: { datasets: [{ name: 'digits', mountPath: '/data' }] },
-    dataset: { status: { digest: DIGEST } },
-    want: { datasets: [{ name: 'digits', digest: DIGEST }] },
-    wantPods: ['job-0'],
+  'stays with the version it began with': {
+    spec: data,
+    status: { datasets: [{ name: 'd', digest: OLD }] },
+    dataset: { digest: NEW },
+    wantChildren: [...account, 'PodGroup j-0', 'Pod j-0'],
+    wantStatus: { datasets: [{ name: 'd', digest: OLD }] },
+    wantText: [OLD],
   },
-  'keeps the fixed version when the data moves on': {
-    spec: { datasets: [{ name: 'digits', mountPath: '/data' }] },
-    status: { datasets: [{ name: 'digits', digest: 'sha256:old' }] },
-    dataset: { status: { digest: DIGEST } },
-    want: { datasets: [{ name: 'digits', digest: 'sha256:old' }] },
-    wantPods: ['job-0'],
+  'keeps apart two versions of one dataset': {
+    spec: {
+      datasets: [
+        { name: 'd', digest: OLD, mountPath: '/old' },
+        { name: 'd', digest: NEW, mountPath: '/new' },
+      ],
+    },
+    status: {
+      datasets: [
+        { name: 'd', digest: OLD },
+        { name: 'd', digest: NEW },
+      ],
+    },
+    wantChildren: [...account, 'PodGroup j-0', 'Pod j-0'],
+    wantStatus: {
+      datasets: [
+        { name: 'd', digest: OLD },
+        { name: 'd', digest: NEW },
+      ],
+    },
+    wantText: [OLD, NEW],
   },
-  'packs a repository before anything else': {
-    spec: { code: { git: { url: 'https://host/x.git' } } },
-    want: { phase: 'Pending', message: 'the code of https://host/x.git is being packed' },
-    wantPods: ['job-code'],
+  'fails with the exit code and the last lines': {
+    spec: two,
+    pods: [failed('j-0'), pod('j-1')],
+    wantChildren: ['Pod j-0'],
+    wantStatus: {
+      phase: 'Failed',
+      exitCode: 3,
+      message: 'Error, exit code 3: Traceback\nValueError: no',
+      completionTime: ENDED,
+    },
+    wantReason: { Failed: 'Error', Running: 'Ended' },
   },
-  'fails with exit code and last lines': {
-    pods: [{ rank: 0, phase: 'Failed', ended: failed }],
-    want: { phase: 'Failed', exitCode: 3, message: 'Error, exit code 3: ValueError: no' },
-    wantPods: ['job-0'],
+  'says which init container failed': {
+    pods: [pod('j-0', { phase: 'Failed', init: ended(1, 'No matching distribution') })],
+    wantChildren: ['Pod j-0'],
+    wantStatus: { phase: 'Failed', message: 'Error in environment, exit code 1: No matching distribution' },
   },
-  'starts the whole gang again within the limit': {
-    spec: { replicas: 2, restartLimit: 1 },
-    pods: [
-      { rank: 0, phase: 'Running' },
-      { rank: 1, phase: 'Failed', ended: failed },
-    ],
-    want: { phase: 'Restarting', attempt: 1, restarts: 1 },
-    wantPods: ['job-1'],
+  'starts again within the limit, once the rest of the gang is gone': {
+    spec: { ...two, restartLimit: 1 },
+    pods: [failed('j-0'), pod('j-1')],
+    wantChildren: ['Pod j-0'],
+    wantStatus: { phase: 'Restarting', attempt: 1, restarts: 1 },
+    wantAgainInMs: 0,
   },
-  'gives the second attempt new pods and keeps finished ones': {
+  'makes the next attempt beside the pods that failed': {
+    spec: { ...two, restartLimit: 1 },
+    status: { phase: 'Restarting', attempt: 1, restarts: 1 },
+    pods: [failed('j-0')],
+    wantChildren: [...account, 'PodGroup j-1', 'Pod j-0', 'Pod j-0-r1', 'Pod j-1-r1'],
+    wantStatus: { phase: 'Pending', attempt: 1, restarts: 1 },
+  },
+  'gives up at the limit': {
     spec: { restartLimit: 1 },
     status: { attempt: 1, restarts: 1 },
-    pods: [{ rank: 0, phase: 'Failed', ended: failed }],
-    want: { phase: 'Pending', attempt: 1, restarts: 1 },
-    wantPods: ['job-0', 'job-0-r1'],
+    pods: [failed('j-0'), failed('j-0-r1', 1)],
+    wantChildren: ['Pod j-0', 'Pod j-0-r1'],
+    wantStatus: { phase: 'Failed', exitCode: 3 },
   },
   'does not hold a lost agent against the limit': {
-    pods: [{ rank: 0, phase: 'Failed', ended: { exitCode: 137, reason: 'AgentRestarted' } }],
-    want: { phase: 'Restarting', attempt: 1, restarts: 0 },
-    wantPods: ['job-0'],
+    pods: [pod('j-0', { phase: 'Failed', reason: 'AgentRestarted', main: ended(137, '', 'AgentRestarted') })],
+    wantChildren: ['Pod j-0'],
+    wantStatus: { phase: 'Restarting', attempt: 1, restarts: 0 },
+    wantAgainInMs: 0,
   },
-  'completes with the outputs of rank 0': {
-    spec: { outputs: {} },
-    pods: [
-      {
-        rank: 0,
-        phase: 'Succeeded',
-        ended: { exitCode: 0, message: JSON.stringify({ digest: DIGEST, files: 2, sizeBytes: 9 }) },
-      },
-    ],
-    want: { phase: 'Complete', exitCode: 0, outputs: { digest: DIGEST, files: 2, sizeBytes: 9 } },
-    wantPods: ['job-0'],
+  'completes with the outputs of rank 0, and keeps every finished pod': {
+    spec: { ...two, restartLimit: 1 },
+    status: { attempt: 1, restarts: 1 },
+    pods: [failed('j-0'), done('j-0-r1', 1, `{"digest":"${NEW}","files":2,"sizeBytes":7}`), done('j-1-r1', 1)],
+    wantChildren: ['Pod j-0', 'Pod j-0-r1', 'Pod j-1-r1'],
+    wantStatus: {
+      phase: 'Complete',
+      exitCode: 0,
+      completionTime: ENDED,
+      outputs: { digest: NEW, files: 2, sizeBytes: 7 },
+    },
+    wantReason: { Complete: 'Completed', Running: 'Ended' },
   },
-  'is not complete before every rank is': {
-    spec: { replicas: 2 },
-    pods: [
-      { rank: 0, phase: 'Succeeded', ended: { exitCode: 0 } },
-      { rank: 1, phase: 'Running' },
-    ],
-    want: { phase: 'Running', succeeded: 1 },
-    wantPods: ['job-0', 'job-1'],
+  'completes without outputs when there are none to read': {
+    pods: [done('j-0', 0, 'not json')],
+    wantChildren: ['Pod j-0'],
+    wantStatus: { phase: 'Complete' },
   },
-  'stays until its time is over': {
-    spec: { ttlSecondsAfterFinished: 7200 },
-    status: over,
-    want: { phase: 'Complete' },
-    wantPods: [],
+  'keeps finished pods after the end, and no others': {
+    spec: two,
+    status: overSince('Failed'),
+    pods: [failed('j-0'), pod('j-1')],
+    wantChildren: ['Pod j-0'],
+    wantStatus: { phase: 'Failed' },
   },
-  'asks to be deleted when its time is over': {
-    spec: { ttlSecondsAfterFinished: 60 },
-    status: over,
-    want: { phase: 'Complete' },
-    wantPods: [],
+  'asks again when its time will be over': {
+    spec: { ttlSecondsAfterFinished: 5400 },
+    status: overSince('Complete'),
+    pods: [done('j-0')],
+    wantChildren: ['Pod j-0'],
+    wantStatus: { phase: 'Complete' },
+    wantAgainInMs: 1_800_000,
+  },
+  'goes when its time is over': {
+    spec: { ttlSecondsAfterFinished: 3600 },
+    status: overSince('Complete'),
+    wantChildren: [],
+    wantStatus: { phase: 'Complete' },
     wantDone: true,
+  },
+  'packs code from git first': {
+    spec: git,
+    wantChildren: ['Pod j-code'],
+    wantStatus: { phase: 'Pending', message: 'the code of https://example.com/r.git is being packed' },
+    wantReason: { Running: 'PackingCode' },
+    wantText: ['https://example.com/r.git', 'HEAD'],
+  },
+  'runs what was packed': {
+    spec: git,
+    pods: [done('j-code', 0, `{"digest":"${NEW}","commit":"abc"}`)],
+    wantChildren: [...account, 'PodGroup j-0', 'Pod j-0', 'Pod j-code'],
+    wantStatus: { code: { digest: NEW, commit: 'abc' } },
+    wantText: [NEW],
+  },
+  'fails when the code cannot be packed': {
+    spec: git,
+    pods: [pod('j-code', { phase: 'Failed', main: ended(128, 'repository not found') })],
+    wantChildren: ['Pod j-code'],
+    wantStatus: { phase: 'Failed', exitCode: 128, message: 'Error, exit code 128: repository not found' },
+  },
+  'shows the progress that rank 0 reports': {
+    pods: [pod('j-0', { progress: '{"progressPercentage":40,"metrics":[{"name":"loss","value":"0.5"}]}' })],
+    wantChildren: [...account, 'PodGroup j-0', 'Pod j-0'],
+    wantStatus: { progress: { progressPercentage: 40, metrics: [{ name: 'loss', value: '0.5' }] } },
+  },
+  'takes no notice of a report that is none': {
+    pods: [pod('j-0', { progress: '{"progressPercentage":400}' })],
+    wantChildren: [...account, 'PodGroup j-0', 'Pod j-0'],
+    wantStatus: { phase: 'Running' },
+  },
+  'runs an image as it is': {
+    spec: { image: 'busybox', command: ['true'] },
+    wantChildren: [...account, 'PodGroup j-0', 'Pod j-0'],
+    wantStatus: { phase: 'Pending' },
+    wantText: ['"image":"busybox","command":["true"]'],
   },
 };
 
 for (const [sentence, want] of Object.entries(cases)) test(`reconcile() ${sentence}`, () => check(want));
 
-function check({ spec = {}, status, pods = [], dataset, want, wantPods, wantDone }: Case): void {
-  const owned = pods.map(makePod).sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
-  const settings = { trackingUrl: 'http://127.0.0.1:1', blobsUrl: 'file:///blobs', nodeCachePath: '/cache' };
-  const found = dataset && { apiVersion: 'v', kind: 'Dataset', metadata: { name: 'digits' }, ...dataset };
+function check({ spec = {}, status, pods = [], dataset, ...want }: Case): void {
+  const found: ObjectOf<object, DatasetStatus> | undefined = dataset && {
+    apiVersion: 'athanor.dev/v1alpha1',
+    kind: 'Dataset',
+    metadata: { name: 'd' },
+    spec: {},
+    status: dataset,
+  };
   const world: World = {
     nowMs: NOW,
-    settings,
-    owned: (_owner, kind) => (kind === 'Pod' ? owned : []) as never,
-    find: () => found as never,
+    settings: { trackingUrl: 'http://tracking', blobsUrl: 'file:///blobs', nodeCachePath: '/cache' },
+    owned: <T extends KubeObject>(_owner: KubeObject, kind: string) => (kind === 'Pod' ? pods : []) as unknown as T[],
+    find: <T extends KubeObject>(kind: string) => (kind === 'Dataset' ? found : undefined) as T | undefined,
   };
   const job = {
     apiVersion: 'athanor.dev/v1alpha1',
     kind: 'TrainingJob',
-    metadata: { name: 'job', namespace: 'team', uid: 'u' },
-    spec: TrainingJobSpec.parse({ command: ['python', 'main.py'], ...spec }),
+    metadata: { name: 'j', namespace: 'team', uid: 'u' },
+    spec: TrainingJobSpec.parse({ command: ['python', 'train.py'], ...spec }),
     ...(status && { status }),
   };
   const outcome = reconcile(job, world);
-  for (const [field, value] of Object.entries(want))
+  const names = outcome.children.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+  assert.deepEqual(names.toSorted(), want.wantChildren.toSorted());
+  for (const [field, value] of Object.entries(want.wantStatus))
     assert.deepEqual(outcome.status[field as keyof TrainingJobStatus], value, field);
-  assert.deepEqual(
-    outcome.children
-      .filter(({ kind }) => kind === 'Pod')
-      .map(({ metadata }) => metadata.name)
-      .sort(),
-    wantPods,
-  );
-  assert.equal(outcome.done, wantDone);
-}
-
-function makePod({ rank, phase, attempt = 0, ended, progress }: PodCase): Pod {
-  const name = attempt === 0 ? `job-${rank}` : `job-${rank}-r${attempt}`;
-  const state: ContainerState = ended === undefined ? { running: {} } : { terminated: ended };
-  const metadata: KubeObject['metadata'] = {
-    name,
-    labels: { [RANK_LABEL]: String(rank), [ATTEMPT_LABEL]: String(attempt) },
-    ...(progress && { annotations: { [PROGRESS_ANNOTATION]: JSON.stringify(progress) } }),
-  };
-  const container = { name: 'main', state, ready: false, restartCount: 0, image: 'athanor', imageID: '' };
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata,
-    spec: { containers: [], nodeName: 'n' },
-    status: { phase, containerStatuses: [container] },
-  };
+  for (const [type, reason] of Object.entries(want.wantReason ?? {})) {
+    const condition = (outcome.status.conditions as readonly Condition[]).find((one) => one.type === type);
+    assert.equal(condition?.reason, reason, type);
+  }
+  assert.equal(outcome.againInMs, want.wantAgainInMs);
+  assert.equal(outcome.done, want.wantDone);
+  for (const text of want.wantText ?? []) assert.ok(JSON.stringify(outcome.children).includes(text), text);
 }

@@ -67,7 +67,7 @@ function findCode(job: TrainingJob, pods: readonly Pod[], world: World): Pick<Ne
   if (job.status?.code !== undefined) return { code: job.status.code, children: pod ? [pod] : [] };
   const result = pod && readResult(pod, MAIN_CONTAINER);
   if (typeof result?.['digest'] === 'string') {
-    return { code: { digest: result['digest'], commit: String(result['commit']) }, children: [wanted] };
+    return { code: { digest: result['digest'], commit: String(result['commit']) }, children: [pod ?? wanted] };
   }
   const failure = pod && findFailure(pod);
   const message = `the code of ${code.git.url} is being packed`;
@@ -80,8 +80,9 @@ function findCode(job: TrainingJob, pods: readonly Pod[], world: World): Pick<Ne
 
 function findDatasets(job: TrainingJob, world: World): { found: Needs['datasets']; trouble?: Needs['trouble'] } {
   const found: { name: string; digest: string; mountPath: string }[] = [];
-  for (const { name, digest, mountPath } of job.spec.datasets) {
-    const fixed = job.status?.datasets?.find((one) => one.name === name)?.digest ?? digest;
+  for (const [index, { name, digest, mountPath }] of job.spec.datasets.entries()) {
+    const begun = job.status?.datasets?.[index];
+    const fixed = begun?.name === name ? begun.digest : digest;
     const dataset = world.find<ObjectOf<unknown, DatasetStatus>>('Dataset', name, job);
     const chosen = fixed ?? dataset?.status?.digest;
     if (chosen === undefined) {
@@ -123,7 +124,10 @@ function runGang(job: TrainingJob, scene: Scene): Outcome<Status> {
   const basis = describeGang(job, { gang, attempt, nowMs: world.nowMs });
   const status = withNeeds({ ...job.status, ...basis }, needs);
   if (gang.length === job.spec.replicas && gang.every((pod) => pod.status?.phase === 'Succeeded')) {
-    return { children: gang, status: complete(status, readOutputs(job, gang, attempt), world.nowMs) };
+    return {
+      children: pods.filter(isPodFinished),
+      status: complete(status, readOutputs(job, gang, attempt), world.nowMs),
+    };
   }
   const wanted = planAttempt(job, { number: attempt, codeDigest: needs.code?.digest, datasets: needs.datasets }, world);
   const progress = readProgress(gang);
