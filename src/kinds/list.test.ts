@@ -35,7 +35,8 @@ function findBreaches(schema: unknown, path: string, isCombined = false): readon
 
 for (const { kind, reconcile } of KINDS) {
   const folder = kind.kind.replaceAll(/(?<=[a-z])(?=[A-Z])/g, '-').toLowerCase();
-  const example = parse(readFileSync(join(import.meta.dirname, folder, 'example.yaml'), 'utf8')) as StoredObject; // why: checked below
+  const text = readFileSync(join(import.meta.dirname, folder, 'example.yaml'), 'utf8');
+  const example = parse(text) as StoredObject; // why: checked below
   const schema = toObjectSchema(kind);
 
   test(`${kind.kind}: its schema is structural`, () => assert.deepEqual(findBreaches(schema, kind.kind), []));
@@ -53,7 +54,8 @@ for (const { kind, reconcile } of KINDS) {
   test(`${kind.kind}: its example is valid, whole and reconciles`, () => {
     const unknown: string[] = [];
     const { apiVersion, kind: name, metadata, ...rest } = example;
-    const complete = applyDefaults(schema, prune(schema, rest, unknown)) as { readonly spec: never }; // why: an object stays one
+    const pruned = prune(schema, rest, unknown);
+    const complete = applyDefaults(schema, pruned) as { readonly spec: never }; // why: an object stays one
     assert.deepEqual(unknown, []);
     assert.deepEqual(validate(schema, complete), []);
     const settings = { trackingUrl: 'http://127.0.0.1:1', blobsUrl: 'file:///blobs', nodeCachePath: '/cache' };
