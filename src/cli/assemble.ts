@@ -25,7 +25,7 @@ import { askTokenReview } from './ask-token.ts';
 import { type Config, pathsOf } from './config.ts';
 import { installKinds } from './install.ts';
 import { explainListenError } from './listen-error.ts';
-import { nodeEnv, nodeImages } from './node-options.ts';
+import { nodeEnv, nodeImages, warmPodVerbs } from './node-options.ts';
 import type { Endpoints } from './run-state.ts';
 
 export interface Platform {
@@ -124,6 +124,7 @@ async function startAll({ config, log, env }: AssembleOptions, closings: Closing
   });
   closings.push(() => agent.close());
   await Promise.all([controllers.synced, scheduler.synced, gateway.synced]);
+  warmPodVerbs().catch(report('cli'));
   return { credentials, endpoints: { kubernetes: api.url, tracking: tracking.url, gateway: gateway.url } };
 }
 

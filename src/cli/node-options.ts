@@ -2,6 +2,7 @@
  * What the laptop's node offers its pods: images that stand for programs of this machine, and the few variables they
  * inherit.
  */
+import { flushCompileCache, getCompileCacheDir } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { BundleMap } from '../agent/find-bundle.ts';
@@ -41,8 +42,14 @@ const INHERITED = [
 
 /** The images that this node can run as processes. */
 export function nodeImages({ images }: Config): BundleMap {
+  const compiled = getCompileCacheDir();
   return {
-    athanor: { command: [ATHANOR_PROGRAM], folders: [PROGRAM_FOLDER] },
+    athanor: {
+      command: [ATHANOR_PROGRAM],
+      folders: [PROGRAM_FOLDER, ...(compiled === undefined ? [] : [compiled])],
+      // Node adds the folder's last part, which names its version and the user, by itself.
+      ...(compiled !== undefined && { env: { NODE_COMPILE_CACHE: dirname(compiled) } }),
+    },
     python: { command: ['python3'] },
     ...images,
   };
@@ -53,4 +60,21 @@ export function nodeEnv(env: NodeJS.ProcessEnv, apiUrl: string): Readonly<Record
   const { hostname, port } = new URL(apiUrl);
   const inherited = INHERITED.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]] as const]));
   return { ...Object.fromEntries(inherited), KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port };
+}
+
+/**
+ * Compiles what pods of the image athanor run and writes it down, so that they, who see the cache read-only, need not.
+ * A pod that could write there could choose what the platform runs.
+ */
+export async function warmPodVerbs(): Promise<void> {
+  await Promise.all([
+    import('../launcher/prepare-environment.ts'),
+    import('../launcher/fetch-tree.ts'),
+    import('../launcher/launch.ts'),
+    import('../launcher/fetch-model.ts'),
+    import('../blobs/open-blob-store.ts'),
+    import('../client/client.ts'),
+    import('../kinds/training-job/kind.ts'),
+  ]);
+  flushCompileCache();
 }

@@ -39,9 +39,11 @@ function floats(make: (values: number[]) => TensorBits): Datatype['toBits'] {
   return (values, fail) => make(values.map((value) => (isNumber(value) ? value : fail(value))));
 }
 
-function bigIntegers(make: (values: bigint[]) => TensorBits): Datatype['toBits'] {
-  return (values, fail) =>
-    make(values.map((value) => (isNumber(value) && Number.isInteger(value) ? BigInt(value) : fail(value))));
+/** `low` and `end` are powers of two, which numbers hold exactly; `end` itself is too large. */
+function bigIntegers(low: number, end: number, make: (values: bigint[]) => TensorBits): Datatype['toBits'] {
+  const fits = (value: unknown): value is number =>
+    isNumber(value) && Number.isInteger(value) && value >= low && value < end;
+  return (values, fail) => make(values.map((value) => (fits(value) ? BigInt(value) : fail(value))));
 }
 
 /** By onnxruntime's name. */
@@ -51,11 +53,11 @@ const DATATYPES: Readonly<Record<string, Datatype>> = {
   int8: { name: 'INT8', toBits: integers(-128, 127, (values) => Int8Array.from(values)) },
   int16: { name: 'INT16', toBits: integers(-32_768, 32_767, (values) => Int16Array.from(values)) },
   int32: { name: 'INT32', toBits: integers(-(2 ** 31), 2 ** 31 - 1, (values) => Int32Array.from(values)) },
-  int64: { name: 'INT64', toBits: bigIntegers((values) => BigInt64Array.from(values)) },
+  int64: { name: 'INT64', toBits: bigIntegers(-(2 ** 63), 2 ** 63, (values) => BigInt64Array.from(values)) },
   uint8: { name: 'UINT8', toBits: integers(0, 255, (values) => Uint8Array.from(values)) },
   uint16: { name: 'UINT16', toBits: integers(0, 65_535, (values) => Uint16Array.from(values)) },
   uint32: { name: 'UINT32', toBits: integers(0, 2 ** 32 - 1, (values) => Uint32Array.from(values)) },
-  uint64: { name: 'UINT64', toBits: bigIntegers((values) => BigUint64Array.from(values)) },
+  uint64: { name: 'UINT64', toBits: bigIntegers(0, 2 ** 64, (values) => BigUint64Array.from(values)) },
   bool: {
     name: 'BOOL',
     toBits: (values, fail) =>

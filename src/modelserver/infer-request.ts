@@ -98,7 +98,7 @@ function parseOutputs(outputs: unknown, model: ModelShape): readonly string[] {
   if (outputs === undefined) return model.outputs.map(({ name }) => name);
   if (!Array.isArray(outputs)) throw new StatusError('BadRequest', "cannot infer: 'outputs' is not a list");
   if (outputs.length === 0) return model.outputs.map(({ name }) => name);
-  return outputs.map((output: unknown) => {
+  const names = outputs.map((output: unknown) => {
     const name = isJsonObject(output) ? output['name'] : undefined;
     if (model.outputs.some((one) => one.name === name)) return String(name);
     throw new StatusError(
@@ -106,6 +106,9 @@ function parseOutputs(outputs: unknown, model: ModelShape): readonly string[] {
       `cannot infer: the model has no output '${String(name)}', it gives ${model.outputs.map((one) => `'${one.name}'`).join(', ')}`,
     );
   });
+  if (new Set(names).size < names.length)
+    throw new StatusError('Invalid', 'cannot infer: an output is asked for twice');
+  return names;
 }
 
 export interface OutputTensor {

@@ -106,7 +106,7 @@ async function route(served: Served, request: IncomingMessage): Promise<Answer> 
   const parts = path
     .split('/')
     .filter((part) => part !== '')
-    .map(decodeURIComponent);
+    .map(decodePart);
   if (parts[0] !== 'v2') throw unknownPath(path);
   const [, noun, name, ...rest] = parts;
   if (noun === undefined) return json({ name: 'athanor', version: '0.1.0', extensions: [] });
@@ -121,6 +121,14 @@ async function route(served: Served, request: IncomingMessage): Promise<Answer> 
   if (request.method !== 'POST')
     throw new StatusError('MethodNotAllowed', `cannot ${request.method} ${path}: infer takes POST`);
   return { text: await infer(served, request) };
+}
+
+function decodePart(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch (cause) {
+    throw new StatusError('BadRequest', `cannot read the path: '${part}' is not percent-encoded UTF-8`, { cause });
+  }
 }
 
 function json(value: unknown): Answer {

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { eventually, TestAthanor } from '../athanor.ts';
-import { onnxFile } from '../onnx-file.ts';
+import { ELEMENT, identityModel } from '../onnx-file.ts';
 
 const athanor = new TestAthanor();
 const folder = mkdtempSync(join(tmpdir(), 'athanor-bad-'));
@@ -197,7 +197,7 @@ test('a model that is not ONNX fails its service with the reason, and the gatewa
 });
 
 test('a wrong tensor shape is refused by name, and the service goes on', async () => {
-  await serve('identity', onnxFile());
+  await serve('identity', identityModel(ELEMENT.float));
   const waited = await athanor.run('wait', 'isvc/identity', '--timeout', '60');
   assert.equal(waited.code, 0, waited.stderr);
   const wrong = await athanor.run('predict', 'identity', '-i', '[[1, 2, 3]]');
