@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 /** How long `athanor up` takes until it answers, and what it weighs when nothing happens. All rooms, one process. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TestAthanor } from '../test/athanor.ts';
@@ -39,42 +38,4 @@ async function timeUp(athanor: TestAthanor): Promise<number> {
   const startedMs = performance.now();
   await athanor.up();
   return performance.now() - startedMs;
-=======
-/** From the start of `athanor up` to its answer at /readyz, and what it weighs when idle. */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { type BenchResult, describeSamples, residentMb, startPlatform, temporaryHome } from './measure.ts';
-
-const RUNS = 5;
-const IDLE_MS = 10_000;
-const PEER = 'kube-apiserver with etcd, 4.1 s ready, 300 MB idle (facts/control-plane.md, other run)';
-
-/** Fresh homes, one home again and again, and the memory after a while of nothing. */
-export async function bench(): Promise<BenchResult> {
-  const coldMs: number[] = [];
-  const warmMs: number[] = [];
-  const memoryMb: number[] = [];
-  for (let run = 0; run < RUNS; run++) {
-    const platform = await startPlatform(temporaryHome());
-    coldMs.push(platform.readyMs);
-    await platform.close();
-  }
-  const home = temporaryHome();
-  for (let run = 0; run <= RUNS; run++) {
-    const platform = await startPlatform(home);
-    if (run > 0) warmMs.push(platform.readyMs);
-    if (run === RUNS) {
-      await sleep(IDLE_MS);
-      memoryMb.push(residentMb(platform.pid));
-    }
-    await platform.close();
-  }
-  return {
-    rows: [
-      { what: 'ready, fresh home', measured: describeSamples(coldMs, 'ms'), target: '<= 1500 ms', peer: PEER },
-      { what: 'ready, used home', measured: describeSamples(warmMs, 'ms'), target: '<= 1500 ms', peer: PEER },
-      { what: 'memory after 10 s idle', measured: describeSamples(memoryMb, 'MB'), target: '<= 200 MB', peer: PEER },
-    ],
-    samples: { coldMs, warmMs, memoryMb },
-  };
->>>>>>> bench
 }
