@@ -68,13 +68,17 @@ async function leadWhileHeld({ options, lead, signal, seen }: Term): Promise<voi
   const stop = () => term.abort();
   signal.addEventListener('abort', stop, { once: true });
   const work = lead(term.signal).catch(report).finally(stop);
-  let renewedAtMs = clock.nowMs();
+  // A renewal that hangs must not keep the term alive: the deadline counts from when the last good one was sent.
+  let cancelDeadline = clock.after((durationMs * 2) / 3, stop);
   while (!term.signal.aborted) {
     await pause(clock, durationMs / 5, term.signal);
     if (term.signal.aborted) break;
-    if (await tryAcquire(options, seen).catch(reportFalse(report))) renewedAtMs = clock.nowMs();
-    else if (clock.nowMs() - renewedAtMs > (durationMs * 2) / 3) term.abort();
+    const sentAtMs = clock.nowMs();
+    if (!(await tryAcquire(options, seen).catch(reportFalse(report)))) continue;
+    cancelDeadline();
+    cancelDeadline = clock.after(sentAtMs + (durationMs * 2) / 3 - clock.nowMs(), stop);
   }
+  cancelDeadline();
   signal.removeEventListener('abort', stop);
   await work;
   if (signal.aborted) await release(options).catch(report);

@@ -47,19 +47,35 @@ function adopt(owner: KubeObject, child: KubeObject): KubeObject {
 async function create(request: ChildrenRequest, child: KubeObject): Promise<void> {
   const { client, refOf, owner } = request;
   const ref = refOf(child.kind);
+  const { name, namespace } = child.metadata;
+  if (!IMMUTABLE_KINDS.has(child.kind)) {
+    // why: apply would take over whatever bears the name
+    const there = await client.get(ref, name, namespace).catch(undefinedIfMissing);
+    if (there !== undefined) checkOwned(owner, there);
+    await apply(request, child);
+    return;
+  }
   try {
-    await (IMMUTABLE_KINDS.has(child.kind) ? client.create(ref, child) : apply(request, child));
+    await client.create(ref, child);
   } catch (error) {
     if (!isStatusError(error, 'AlreadyExists')) throw error;
-    const there = await client.get(ref, child.metadata.name, child.metadata.namespace);
-    if (findController(there)?.uid === owner.metadata.uid) return;
-    const what = `${child.kind} ${child.metadata.namespace}/${child.metadata.name}`;
-    throw new StatusError(
-      'AlreadyExists',
-      `cannot create ${what}: one that is not owned by ${owner.kind} ${owner.metadata.name} is there, delete or rename it`,
-      { cause: error },
-    );
+    checkOwned(owner, await client.get(ref, name, namespace));
   }
+}
+
+function undefinedIfMissing(error: unknown): undefined {
+  if (!isStatusError(error, 'NotFound')) throw error;
+}
+
+/** @throws AlreadyExists when the object there has another controller than the owner, or none. */
+function checkOwned(owner: KubeObject, there: KubeObject): void {
+  if (findController(there)?.uid === owner.metadata.uid) return;
+  const { name, namespace } = there.metadata;
+  const what = `${there.kind} ${namespace === undefined ? name : `${namespace}/${name}`}`;
+  throw new StatusError(
+    'AlreadyExists',
+    `cannot create ${what}: one that is not owned by ${owner.kind} ${owner.metadata.name} is there, delete or rename it`,
+  );
 }
 
 async function apply({ client, refOf, fieldManager }: ChildrenRequest, child: KubeObject): Promise<KubeObject> {

@@ -19,7 +19,7 @@ const FACTORS: Readonly<Record<string, number>> = {
   Pi: 2 ** 50,
   Ei: 2 ** 60,
 };
-const QUANTITY = /^([+-]?(?:\d+\.?\d*|\.\d+))([eE][+-]?\d+)?(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$/;
+const QUANTITY = /^([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei))?$/;
 
 /** Regular expression of every text `parseQuantity` accepts, for schemas. */
 export const QUANTITY_PATTERN = QUANTITY.source;
@@ -44,7 +44,10 @@ export function parseCpuMillis(text: string | number): number {
 
 /** Whole bytes. Rounded up. */
 export function parseBytes(text: string | number): number {
-  return Math.ceil(parseQuantity(text));
+  const bytes = parseQuantity(text);
+  const nearest = Math.round(bytes);
+  // why: 1.1 * 1000 is a hair above 1100
+  return Math.abs(bytes - nearest) <= Math.abs(bytes) * 1e-12 ? nearest : Math.ceil(bytes);
 }
 
 /** `1500` -> `1500m`, `2000` -> `2`. */

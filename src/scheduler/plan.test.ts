@@ -1,225 +1,208 @@
-/** Where pods go in each state of a cluster, and what can never happen in any. */
+/** Which pods go where: tables of single decisions, and what holds of every plan whatever the snapshot. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { type Node, type Pod, POD_GROUP_LABEL } from '../kube/pod.ts';
-import { planPlacements, type Snapshot } from './plan.ts';
+import { type Node, type Pod, POD_GROUP_LABEL, type PodSpec, type Taint } from '../kube/pod.ts';
+import { addAmounts, type Amounts, requestsOf } from './amounts.ts';
+import { groupKeyOf, planPlacements, type Snapshot } from './plan.ts';
 
-interface PodCase {
-  readonly name: string;
-  readonly cpu?: string;
-  readonly gpu?: string;
-  readonly group?: string;
-  readonly node?: string;
-  readonly priority?: number;
-  readonly selector?: Record<string, string>;
-  readonly tolerates?: string;
-}
+type Quantities = Readonly<Record<string, string>>;
 
-interface NodeCase {
-  readonly name: string;
-  readonly cpu?: string;
-  readonly gpu?: string;
-  readonly labels?: Record<string, string>;
-  readonly taint?: string;
-  readonly notReady?: boolean;
-}
-
-interface Case {
-  readonly nodes: readonly NodeCase[];
-  readonly pods: readonly PodCase[];
-  readonly groups?: Record<string, number>;
-  /** `pod -> node`. */
-  readonly want: readonly string[];
-  /** Of the first refusal. */
-  readonly wantMessage?: string;
-}
-
-const cases: Record<string, Case> = {
-  'places a pod where it fits': { nodes: [{ name: 'n' }], pods: [{ name: 'a', cpu: '1' }], want: ['a -> n'] },
-  'prefers the fuller node': {
-    nodes: [{ name: 'empty' }, { name: 'full' }],
-    pods: [
-      { name: 'old', cpu: '1', node: 'full' },
-      { name: 'a', cpu: '1' },
-    ],
-    want: ['a -> full'],
-  },
-  'says what is missing': {
-    nodes: [{ name: 'n', cpu: '1' }],
-    pods: [{ name: 'a', cpu: '2' }],
-    want: [],
-    wantMessage: '0/1 nodes are available: 1 Insufficient cpu.',
-  },
-  'counts devices': {
-    nodes: [{ name: 'n', gpu: '1' }],
-    pods: [
-      { name: 'a', gpu: '1' },
-      { name: 'b', gpu: '1' },
-    ],
-    want: ['a -> n'],
-    wantMessage: '0/1 nodes are available: 1 Insufficient nvidia.com/gpu.',
-  },
-  'starts a gang together': {
-    nodes: [{ name: 'n' }],
-    pods: [
-      { name: 'a', cpu: '1', group: 'g' },
-      { name: 'b', cpu: '1', group: 'g' },
-    ],
-    groups: { g: 2 },
-    want: ['a -> n', 'b -> n'],
-  },
-  'starts nothing of a gang that does not fit, and leaves the room to others': {
-    nodes: [{ name: 'n', cpu: '2' }],
-    pods: [
-      { name: 'a', cpu: '2', group: 'g' },
-      { name: 'b', cpu: '2', group: 'g' },
-      { name: 'c', cpu: '1' },
-    ],
-    groups: { g: 2 },
-    want: ['c -> n'],
-    wantMessage: 'pod group team/g needs 2 pods at once, 1 would fit: 0/1 nodes are available: 1 Insufficient cpu.',
-  },
-  'waits for all members of a gang': {
-    nodes: [{ name: 'n' }],
-    pods: [{ name: 'a', group: 'g' }],
-    groups: { g: 2 },
-    want: [],
-    wantMessage: 'pod group team/g has 1 of 2 members, waiting for the others',
-  },
-  'waits for the group itself': {
-    nodes: [{ name: 'n' }],
-    pods: [{ name: 'a', group: 'g' }],
-    want: [],
-    wantMessage: 'the pod names the pod group team/g, which does not exist',
-  },
-  'lets the higher priority go first': {
-    nodes: [{ name: 'n', cpu: '1' }],
-    pods: [
-      { name: 'a', cpu: '1' },
-      { name: 'b', cpu: '1', priority: 5 },
-    ],
-    want: ['b -> n'],
-  },
-  'keeps to the node selector': {
-    nodes: [{ name: 'n' }, { name: 'm', labels: { disk: 'fast' } }],
-    pods: [{ name: 'a', selector: { disk: 'fast' } }],
-    want: ['a -> m'],
-  },
-  'respects a taint that is not tolerated': {
-    nodes: [{ name: 'n', taint: 'gpu' }],
-    pods: [{ name: 'a' }],
-    want: [],
-    wantMessage: '0/1 nodes are available: 1 node(s) had untolerated taint {gpu: }.',
-  },
-  'uses a tainted node for who tolerates it': {
-    nodes: [{ name: 'n', taint: 'gpu' }],
-    pods: [{ name: 'a', tolerates: 'gpu' }],
-    want: ['a -> n'],
-  },
-  'uses no node that is not ready': {
-    nodes: [{ name: 'n', notReady: true }],
-    pods: [{ name: 'a' }],
-    want: [],
-    wantMessage: '0/1 nodes are available: 1 node(s) were not ready.',
-  },
-};
-
-for (const [sentence, want] of Object.entries(cases)) test(`planPlacements() ${sentence}`, () => check(want));
-
-function check({ nodes, pods, groups = {}, want, wantMessage }: Case): void {
-  const plan = planPlacements(toSnapshot(nodes, pods, groups));
-  assert.deepEqual(plan.bindings.map(({ pod, nodeName }) => `${pod.metadata.name} -> ${nodeName}`).sort(), want);
-  if (wantMessage !== undefined) assert.equal(plan.refusals[0]?.message, wantMessage);
-}
-
-function toSnapshot(nodes: readonly NodeCase[], pods: readonly PodCase[], groups: Record<string, number>): Snapshot {
-  return {
-    nodes: nodes.map(makeNode),
-    pods: pods.map(makePod),
-    groups: Object.entries(groups).map(([name, minMember]) => ({ key: `team/${name}`, minMember })),
-    schedulerNames: new Set(['athanor']),
-  };
-}
-
-function makeNode({ name, cpu = '4', gpu = '0', labels = {}, taint, notReady }: NodeCase): Node {
+function node(name: string, allocatable: Quantities, more: { taints?: Taint[]; labels?: Quantities } = {}): Node {
   return {
     apiVersion: 'v1',
     kind: 'Node',
-    metadata: { name, labels },
-    spec: taint === undefined ? {} : { taints: [{ key: taint, effect: 'NoSchedule' }] },
-    status: {
-      allocatable: { cpu, 'nvidia.com/gpu': gpu, pods: '110', memory: '8Gi' },
-      conditions: [{ type: 'Ready', status: notReady === true ? 'False' : 'True' }],
-    },
+    metadata: { name, labels: more.labels ?? {} },
+    spec: { taints: more.taints ?? [] },
+    status: { allocatable, conditions: [{ type: 'Ready', status: 'True' }] },
   };
 }
 
-function makePod({ name, cpu, gpu, group, node, priority, selector, tolerates }: PodCase): Pod {
-  const requests = { ...(cpu && { cpu }), ...(gpu && { 'nvidia.com/gpu': gpu }) };
+function pod(name: string, requests: Quantities, { group, ...spec }: Partial<PodSpec> & { group?: string } = {}): Pod {
   return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: {
       name,
-      namespace: 'team',
-      uid: name,
+      namespace: 'x',
       creationTimestamp: '2026-01-01T00:00:00Z',
-      ...(group && { labels: { [POD_GROUP_LABEL]: group } }),
+      ...(group !== undefined && { labels: { [POD_GROUP_LABEL]: group } }),
     },
-    spec: {
-      schedulerName: 'athanor',
-      containers: [{ name: 'c', image: 'i', resources: { requests } }],
-      ...(node && { nodeName: node }),
-      ...(priority !== undefined && { priority }),
-      ...(selector && { nodeSelector: selector }),
-      ...(tolerates && { tolerations: [{ key: tolerates, operator: 'Exists' as const }] }),
-    },
+    spec: { schedulerName: 'athanor', containers: [{ name: 'main', image: 'a', resources: { requests } }], ...spec },
   };
 }
 
-const clusters = fc.record({
-  nodes: fc.array(fc.integer({ min: 1, max: 8 }), { minLength: 0, maxLength: 5 }),
-  pods: fc.array(
-    fc.record({
-      cpu: fc.integer({ min: 0, max: 6 }),
-      group: fc.constantFrom('', 'g', 'h'),
-      priority: fc.integer({ min: 0, max: 2 }),
+interface Case {
+  readonly nodes: readonly Node[];
+  readonly pods: readonly Pod[];
+  readonly groups?: Readonly<Record<string, number>>;
+  /** `pod on node`. */
+  readonly want: readonly string[];
+  /** Message by pod. */
+  readonly wantRefused?: Readonly<Record<string, string>>;
+}
+
+const gang = (count: number, cpu = '1') =>
+  Array.from({ length: count }, (_, index) => pod(`g${index}`, { cpu }, { group: 'g' }));
+const one = node('n1', { cpu: '2' });
+const taint: Taint = { key: 'gpu', value: 'yes', effect: 'NoSchedule' };
+
+const cases: Record<string, Case> = {
+  'gives a pod the fullest node that has room': {
+    nodes: [one, node('n2', { cpu: '2' })],
+    pods: [pod('there', { cpu: '1' }, { nodeName: 'n2' }), pod('a', { cpu: '1' })],
+    want: ['a on n2'],
+  },
+  'says what is missing, as kube-scheduler does': {
+    nodes: [one, node('n2', { cpu: '1', memory: '1Gi' })],
+    pods: [pod('a', { cpu: '3', memory: '2Gi' })],
+    want: [],
+    wantRefused: { a: '0/2 nodes are available: 2 Insufficient cpu, 2 Insufficient memory.' },
+  },
+  'says that there are no nodes': {
+    nodes: [],
+    pods: [pod('a', {})],
+    want: [],
+    wantRefused: { a: 'no nodes available to schedule pods' },
+  },
+  'leaves nodes that are not ready or not schedulable': {
+    nodes: [
+      { ...one, status: { allocatable: { cpu: '2' } } },
+      { ...one, spec: { unschedulable: true } },
+    ],
+    pods: [pod('a', {})],
+    want: [],
+    wantRefused: { a: '0/2 nodes are available: 1 node(s) were not ready, 1 node(s) were unschedulable.' },
+  },
+  'honours taints and tolerations': {
+    nodes: [node('n1', { cpu: '2' }, { taints: [taint] })],
+    pods: [
+      pod('a', {}),
+      pod('b', {}, { tolerations: [{ key: 'gpu', operator: 'Exists' }] }),
+      pod('c', {}, { tolerations: [{ key: 'gpu', value: 'no' }] }),
+    ],
+    want: ['b on n1'],
+    wantRefused: {
+      a: '0/1 nodes are available: 1 node(s) had untolerated taint {gpu: yes}.',
+      c: '0/1 nodes are available: 1 node(s) had untolerated taint {gpu: yes}.',
+    },
+  },
+  'honours node selectors': {
+    nodes: [one, node('n2', { cpu: '2' }, { labels: { disk: 'fast' } })],
+    pods: [pod('a', {}, { nodeSelector: { disk: 'fast' } }), pod('b', {}, { nodeSelector: { disk: 'slow' } })],
+    want: ['a on n2'],
+    wantRefused: { b: "0/2 nodes are available: 2 node(s) didn't match Pod's node selector." },
+  },
+  'counts extended resources, and has none where a node names none': {
+    nodes: [one, node('n2', { cpu: '2', 'nvidia.com/gpu': '1' })],
+    pods: [pod('a', { 'nvidia.com/gpu': '1' }), pod('b', { 'nvidia.com/gpu': '1' })],
+    want: ['a on n2'],
+    wantRefused: { b: '0/2 nodes are available: 2 Insufficient nvidia.com/gpu.' },
+  },
+  'serves the higher priority first': {
+    nodes: [node('n1', { cpu: '1' })],
+    pods: [pod('a', { cpu: '1' }), pod('b', { cpu: '1' }, { priority: 5 })],
+    want: ['b on n1'],
+    wantRefused: { a: '0/1 nodes are available: 1 Insufficient cpu.' },
+  },
+  'starts a gang together': { nodes: [one], pods: gang(2), groups: { g: 2 }, want: ['g0 on n1', 'g1 on n1'] },
+  'starts nothing of a gang that does not fit, and gives its room to others': {
+    nodes: [one],
+    pods: [...gang(3), pod('later', { cpu: '2' })],
+    groups: { g: 3 },
+    want: ['later on n1'],
+    wantRefused: Object.fromEntries(
+      ['g0', 'g1', 'g2'].map((name) => [
+        name,
+        'pod group x/g needs 3 pods at once, 2 would fit: 0/1 nodes are available: 1 Insufficient cpu.',
+      ]),
+    ),
+  },
+  'waits for members that are not there yet': {
+    nodes: [one],
+    pods: gang(1),
+    groups: { g: 2 },
+    want: [],
+    wantRefused: { g0: 'pod group x/g has 1 of 2 members, waiting for the others' },
+  },
+  'fills a gang beyond its minimum as far as there is room, and tells each that waits': {
+    nodes: [one],
+    pods: gang(4),
+    groups: { g: 2 },
+    want: ['g0 on n1', 'g1 on n1'],
+    wantRefused: {
+      g2: '0/1 nodes are available: 1 Insufficient cpu.',
+      g3: '0/1 nodes are available: 1 Insufficient cpu.',
+    },
+  },
+  'refuses a pod whose group does not exist': {
+    nodes: [one],
+    pods: gang(1),
+    want: [],
+    wantRefused: { g0: 'the pod names the pod group x/g, which does not exist' },
+  },
+  'leaves pods of other schedulers alone': { nodes: [one], pods: [pod('a', {}, { schedulerName: 'other' })], want: [] },
+};
+
+for (const [sentence, want] of Object.entries(cases)) test(`planPlacements() ${sentence}`, () => check(want));
+
+function snapshotOf({ nodes, pods, groups = {} }: Pick<Case, 'nodes' | 'pods' | 'groups'>): Snapshot {
+  const demands = Object.entries(groups).map(([name, minMember]) => ({ key: `x/${name}`, minMember }));
+  return { nodes, pods, groups: demands, schedulerNames: new Set(['athanor']) };
+}
+
+function check({ want, wantRefused = {}, ...shape }: Case): void {
+  const plan = planPlacements(snapshotOf(shape));
+  assert.deepEqual(plan.bindings.map(({ pod, nodeName }) => `${pod.metadata.name} on ${nodeName}`).toSorted(), want);
+  const refused = Object.fromEntries(plan.refusals.map(({ pod, message }) => [pod.metadata.name, message]));
+  assert.deepEqual(refused, wantRefused);
+}
+
+const quantities = fc.record({ cpu: fc.integer({ min: 0, max: 8 }), gpu: fc.integer({ min: 0, max: 2 }) });
+const toTexts = ({ cpu, gpu }: { cpu: number; gpu: number }) => ({ cpu: String(cpu), gpu: String(gpu) });
+const snapshots = fc
+  .record({
+    nodes: fc.array(quantities, { maxLength: 4 }),
+    pods: fc.array(fc.record({ requests: quantities, group: fc.constantFrom(undefined, 'g', 'h') }), { maxLength: 12 }),
+    groups: fc.record({ g: fc.integer({ min: 1, max: 5 }), h: fc.integer({ min: 1, max: 5 }) }),
+  })
+  .map(({ nodes, pods, groups }) =>
+    snapshotOf({
+      nodes: nodes.map((amounts, index) => node(`n${index}`, toTexts(amounts))),
+      pods: pods.map(({ requests, group }, index) =>
+        pod(`p${index}`, toTexts(requests), group === undefined ? {} : { group }),
+      ),
+      groups,
     }),
-    { maxLength: 14 },
-  ),
-  minG: fc.integer({ min: 1, max: 6 }),
-  minH: fc.integer({ min: 1, max: 6 }),
+  );
+
+test('planPlacements() never gives a node more than it has', () => {
+  const fitsAll = (snapshot: Snapshot) => {
+    const { bindings } = planPlacements(snapshot);
+    for (const { metadata, status } of snapshot.nodes) {
+      const mine = bindings.filter(({ nodeName }) => nodeName === metadata.name).map(({ pod }) => requestsOf(pod));
+      const used = mine.reduce<Amounts>(addAmounts, {});
+      assert.ok((used['cpu'] ?? 0) <= Number(status?.allocatable?.['cpu']) * 1000);
+      assert.ok((used['gpu'] ?? 0) <= Number(status?.allocatable?.['gpu']));
+    }
+  };
+  fc.assert(fc.property(snapshots, fitsAll));
 });
 
-test('planPlacements() never overfills a node nor starts a part of a gang, and decides the same twice', () => {
-  fc.assert(
-    fc.property(clusters, ({ nodes, pods, minG, minH }) => {
-      const snapshot = toSnapshot(
-        nodes.map((cpu, index) => ({ name: `n${index}`, cpu: String(cpu) })),
-        pods.map(({ cpu, group, priority }, index) => ({
-          name: `p${index}`,
-          cpu: String(cpu),
-          priority,
-          ...(group && { group }),
-        })),
-        { g: minG, h: minH },
-      );
-      const { bindings, refusals } = planPlacements(snapshot);
-      for (const [index, cpu] of nodes.entries()) {
-        const used = bindings
-          .filter(({ nodeName }) => nodeName === `n${index}`)
-          .reduce((sum, { pod }) => sum + (pods[Number(pod.metadata.name.slice(1))]?.cpu ?? 0), 0);
-        assert.ok(used <= cpu, `n${index} holds ${used} of ${cpu}`);
-      }
-      for (const [group, min] of Object.entries({ g: minG, h: minH })) {
-        const started = bindings.filter(({ pod }) => pod.metadata.labels?.[POD_GROUP_LABEL] === group).length;
-        assert.ok(started === 0 || started >= min, `${started} of ${group} started, ${min} are needed`);
-      }
-      const named = [...bindings, ...refusals].map(({ pod }) => pod.metadata.name);
-      assert.equal(new Set(named).size, named.length);
-      assert.deepEqual(planPlacements(snapshot), { bindings, refusals });
-    }),
-    { numRuns: 300 },
-  );
+test('planPlacements() never starts a part of a gang below its minimum, and forgets no pod', () => {
+  const isWhole = (snapshot: Snapshot) => {
+    const { bindings, refusals } = planPlacements(snapshot);
+    for (const { key, minMember } of snapshot.groups) {
+      const started = bindings.filter(({ pod }) => groupKeyOf(pod) === key).length;
+      assert.ok(started === 0 || started >= minMember);
+    }
+    const told = [...bindings, ...refusals].map(({ pod }) => pod.metadata.name);
+    assert.deepEqual(told.toSorted(), snapshot.pods.map(({ metadata }) => metadata.name).toSorted());
+  };
+  fc.assert(fc.property(snapshots, isWhole));
+});
+
+test('planPlacements() decides the same for the same snapshot', () => {
+  const isSame = (snapshot: Snapshot) => assert.deepEqual(planPlacements(snapshot), planPlacements(snapshot));
+  fc.assert(fc.property(snapshots, isSame));
 });

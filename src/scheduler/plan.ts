@@ -126,17 +126,18 @@ function placeUnit(unit: Unit, rooms: readonly Room[]): Plan {
     return refuse(`pod group ${unit.group?.key} has ${there} of ${needed} members, waiting for the others`);
   const before = rooms.map(({ used }) => used);
   const bindings: Binding[] = [];
-  let refusal: Refusal | undefined;
+  const refusals: Refusal[] = [];
   for (const pod of unit.pods) {
     const room = chooseRoom(pod, rooms);
-    if (room === undefined) refusal ??= { pod, message: explain(pod, rooms) };
+    if (room === undefined) refusals.push({ pod, message: explain(pod, rooms) });
     else {
       room.used = addAmounts(room.used, requestsOf(pod));
       bindings.push({ pod, nodeName: room.node.metadata.name });
     }
   }
-  if (refusal === undefined) return { bindings, refusals: [] };
-  if (bindings.length + unit.bound >= needed && unit.group !== undefined) return { bindings, refusals: [refusal] };
+  const [refusal] = refusals;
+  if (refusal === undefined) return { bindings, refusals };
+  if (bindings.length + unit.bound >= needed && unit.group !== undefined) return { bindings, refusals };
   for (const [index, room] of rooms.entries()) room.used = before[index] ?? room.used;
   if (unit.group === undefined) return refuse(refusal.message);
   const fit = bindings.length + unit.bound;
