@@ -67,16 +67,18 @@ test('status without Athanor says how to start it', async () => {
 test('kill -9 loses no object, run or metric, leaves no process, and the job goes on', async () => {
   const mark = `athanor-mark-${process.pid}`;
   const script = join(athanor.home, 'slow.py');
-  writeFileSync(
-    script,
-    `import sys, time\nprint('started', sys.argv[1], flush=True)\ntime.sleep(float(sys.argv[2]))\nprint('ended')\n`,
-  );
+  const text = `import os, sys, time\nprint('started', flush=True)\ntime.sleep(0 if '-r' in os.environ['POD_NAME'] else 600)\n`;
+  writeFileSync(script, text);
   await athanor.run('apply', '-f', await writeConfigMap());
   const { tracking } = await athanor.endpoints();
   const runId = await logMetric(tracking);
-  const started = await athanor.run('run', '--detach', '--name', 'slow', script, mark, '3');
+  const started = await athanor.run('run', '--detach', '--name', 'slow', script, mark);
   assert.equal(started.code, 0, started.stderr);
-  await eventually('the job to run', () => (findProcesses(mark).length > 0 ? true : undefined));
+  await eventually('the job to run', async () => {
+    const { stdout } = await athanor.run('logs', 'tj/slow');
+    return stdout.includes('started') ? true : undefined;
+  });
+  assert.notDeepEqual(findProcesses(mark), []);
   await athanor.end('SIGKILL');
   await eventually('the processes to be gone', () => (findProcesses(mark).length === 0 ? true : undefined), 10_000);
   await athanor.up();
@@ -127,7 +129,8 @@ async function readMetric(tracking: string, runId: string): Promise<readonly num
 test('down stops it and all of its pods', async () => {
   const mark = `athanor-down-${process.pid}`;
   const script = join(athanor.home, 'slow.py');
-  await athanor.run('run', '--detach', script, mark, '600');
+  writeFileSync(script, 'import time\ntime.sleep(600)\n');
+  await athanor.run('run', '--detach', script, mark);
   await eventually('the job to run', () => (findProcesses(mark).length > 0 ? true : undefined));
   const { code, stdout } = await athanor.run('down');
   assert.equal(code, 0);
