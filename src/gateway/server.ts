@@ -15,7 +15,7 @@ import {
 import { answerDoor } from '../kube/loopback-door.ts';
 import type { ObjectOf } from '../kube/object.ts';
 import type { Pod } from '../kube/pod.ts';
-import { isStatusError, type Reason, StatusError, toStatusError } from '../kube/status-error.ts';
+import { HTTP_STATUS, isStatusError, type Reason, StatusError, toStatusError } from '../kube/status-error.ts';
 import { WELL_KNOWN } from '../kube/well-known.ts';
 import { type Backend, Backends } from './backends.ts';
 import { createGatewayMetrics, type GatewayMetrics } from './metrics.ts';
@@ -40,24 +40,7 @@ export interface Gateway {
 }
 
 /** The gateway's door: reason to HTTP status. */
-const STATUS = {
-  BadRequest: 400,
-  Unauthorized: 401,
-  Forbidden: 403,
-  NotFound: 404,
-  MethodNotAllowed: 405,
-  NotAcceptable: 406,
-  AlreadyExists: 409,
-  Conflict: 409,
-  Expired: 410,
-  RequestEntityTooLarge: 413,
-  UnsupportedMediaType: 415,
-  Invalid: 400,
-  TooManyRequests: 429,
-  InternalError: 500,
-  ServiceUnavailable: 503,
-  Timeout: 504,
-} as const satisfies Record<Reason, number>;
+const STATUS = { ...HTTP_STATUS, Invalid: 400 } as const satisfies Record<Reason, number>;
 
 const BODY_BYTES_MAX = 64 * 1024 * 1024;
 const UPSTREAM_SILENCE_MAX_MS = 300_000;

@@ -5,7 +5,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Counter, Histogram, Registry } from 'prom-client';
-import { type Reason, StatusError, toStatusError } from '../kube/status-error.ts';
+import { HTTP_STATUS, type Reason, StatusError, toStatusError } from '../kube/status-error.ts';
 import { datatypeOf } from './datatype.ts';
 import { formatInferAnswer, parseInferRequest, type TensorShape } from './infer-request.ts';
 import { type OnnxModel, openOnnxModel } from './onnx-model.ts';
@@ -28,24 +28,7 @@ const BODY_BYTES_MAX = 64 * 1024 * 1024;
 const VERSION = '1';
 
 /** The protocol's door: reason to HTTP status. */
-const STATUS = {
-  BadRequest: 400,
-  Unauthorized: 401,
-  Forbidden: 403,
-  NotFound: 404,
-  MethodNotAllowed: 405,
-  NotAcceptable: 406,
-  AlreadyExists: 409,
-  Conflict: 409,
-  Expired: 410,
-  RequestEntityTooLarge: 413,
-  UnsupportedMediaType: 415,
-  Invalid: 400,
-  TooManyRequests: 429,
-  InternalError: 500,
-  ServiceUnavailable: 503,
-  Timeout: 504,
-} as const satisfies Record<Reason, number>;
+const STATUS = { ...HTTP_STATUS, Invalid: 400 } as const satisfies Record<Reason, number>;
 
 interface Served {
   readonly name: string;
