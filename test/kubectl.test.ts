@@ -111,8 +111,9 @@ test('get -w tells of a change', async () => {
   const { child, finished, outputs } = start('get', 'cm', 'settings', '-w', '--output-watch-events');
   const seen = new Promise<void>((resolve) => {
     child.stdout.on('data', () => {
-      if (outputs.stdout.includes('MODIFIED')) resolve();
-      else void touch();
+      // kubectl writes a row in pieces: only a whole line is an answer
+      if (/MODIFIED.*\n/.test(outputs.stdout)) resolve();
+      else if (!outputs.stdout.includes('MODIFIED')) void touch();
     });
   });
   let touched = 0;
