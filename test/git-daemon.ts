@@ -1,9 +1,10 @@
 /** A repository behind git's own daemon, on loopback. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { basename, dirname } from 'node:path';
 import { eventually } from './athanor.ts';
+import { findFreePort } from './free-port.ts';
 
 export interface GitDaemon {
   readonly url: string;
@@ -32,14 +33,6 @@ export async function startGitDaemon(repository: string): Promise<GitDaemon> {
       await ended;
     },
   };
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 function canConnect(port: number): Promise<true | undefined> {

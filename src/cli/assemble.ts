@@ -21,7 +21,7 @@ import { startScheduler } from '../scheduler/scheduler.ts';
 import { openDatabase } from '../sql/open-database.ts';
 import type { TrackingSchema } from '../tracking/schema.ts';
 import { startTracking } from '../tracking/server.ts';
-import { askTokenReview } from './ask-token.ts';
+import { askAccessReview, askTokenReview } from './ask-token.ts';
 import { type Config, pathsOf } from './config.ts';
 import { installKinds } from './install.ts';
 import { explainListenError } from './listen-error.ts';
@@ -157,6 +157,7 @@ async function startRows(
     newId: () => randomUUID().replaceAll('-', ''),
     owner: userInfo().username,
     authenticate: askTokenReview(client),
+    authorize: askAccessReview(client),
     onSurprise: report,
   }).catch(explainListenError('tracking', config.trackingPort, '--tracking-port'));
   closings.push(() => tracking.close());

@@ -76,6 +76,12 @@ export function isStatusError(error: unknown, reason?: Reason): error is StatusE
   return error instanceof StatusError && (reason === undefined || error.reason === reason);
 }
 
+/** For `catch`: nothing is there, and that is well. @throws every other error again */
+export function ignoreNotFound(error: unknown): undefined {
+  if (isStatusError(error, 'NotFound')) return undefined;
+  throw error;
+}
+
 /** Any thrown value as a StatusError: what is not one becomes InternalError, with the cause kept and its text shown. */
 export function toStatusError(error: unknown): StatusError {
   if (error instanceof StatusError) return error;

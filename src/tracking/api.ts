@@ -4,14 +4,15 @@
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { StatusError } from '../kube/status-error.ts';
-import { callerOf } from './door.ts';
+import { callerOf, trackingOf } from './door.ts';
 import { experimentRoutes } from './experiment-routes.ts';
 import { BATCH_BODY_BYTES_MAX } from './limits.ts';
 import { loggedModelRoutes } from './logged-model-routes.ts';
 import { registryRoutes } from './registry-routes.ts';
+import { dropEmptyLists } from './request-shape.ts';
 import type { Route } from './route.ts';
 import { runRoutes } from './run-routes.ts';
-import type { Tracking } from './tracking.ts';
+import type { Shared } from './tracking.ts';
 
 /** The version of MLflow whose API this is. */
 export const MLFLOW_VERSION = '3.17.2';
@@ -29,14 +30,14 @@ const SMALL_BODIES: ReadonlySet<string> = new Set([
 
 const SERVER_INFO = {
   store_type: 'SqlStore',
-  workspaces_enabled: false,
+  workspaces_enabled: true,
   trace_archival_enabled: false,
   multipart_uploads_enabled: false,
   multipart_downloads_enabled: false,
 };
 
 /** Adds every endpoint. */
-export function addApi(server: FastifyInstance, tracking: Tracking): void {
+export function addApi(server: FastifyInstance, tracking: Shared): void {
   acceptLooseJson(server);
   server.get('/health', async (_request, reply) => reply.type('text/plain').send('OK'));
   server.get('/version', async (_request, reply) => reply.type('text/plain').send(MLFLOW_VERSION));
@@ -67,13 +68,16 @@ function acceptLooseJson(server: FastifyInstance): void {
 function addRoute(
   server: FastifyInstance,
   prefix: string,
-  { route, tracking }: { route: Route; tracking: Tracking },
+  { route, tracking }: { route: Route; tracking: Shared },
 ): void {
   server.route({
     method: route.method,
     url: `${prefix}${route.path}`,
     ...(SMALL_BODIES.has(route.path) && { bodyLimit: BATCH_BODY_BYTES_MAX }),
-    handler: async (request) => route.answer({ tracking, caller: callerOf(request), request: mergeRequest(request) }),
+    handler: async (request) => {
+      const call = { tracking: trackingOf(request, tracking), caller: callerOf(request) };
+      return dropEmptyLists(await route.answer({ ...call, request: mergeRequest(request) }));
+    },
   });
 }
 

@@ -4,7 +4,8 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { BlobStore } from '../blobs/blob-store.ts';
 import { PREFIXES } from './api.ts';
-import { deleteArtifacts, listArtifacts, openArtifact, putArtifact } from './artifacts.ts';
+import { checkOwnPath, deleteArtifacts, listArtifacts, openArtifact, putArtifact, rootOf } from './artifacts.ts';
+import { callerOf } from './door.ts';
 import { parseRequest } from './request-shape.ts';
 
 const listInput = z.object({ path: z.string().default('') });
@@ -28,7 +29,10 @@ export function addArtifactProxy(server: FastifyInstance, blobs: BlobStore): voi
 function addPlaces(scope: FastifyInstance, place: string, blobs: BlobStore): void {
   scope.get(place, async (request) => {
     const { path } = parseRequest(listInput, request.query);
-    const files = await listArtifacts(blobs, path.replace(/\/+$/, ''));
+    const { workspace } = callerOf(request);
+    const folder = path.replace(/\/+$/, '') || rootOf(workspace).replace(/\/$/, '');
+    if (folder !== '') checkOwnPath(workspace, folder);
+    const files = await listArtifacts(blobs, folder);
     // MLflow names entries of this listing by their last part.
     return { files: files.map((file) => ({ ...file, path: file.path.slice(file.path.lastIndexOf('/') + 1) })) };
   });
@@ -46,6 +50,8 @@ function addPlaces(scope: FastifyInstance, place: string, blobs: BlobStore): voi
   });
 }
 
-function pathOf({ params }: FastifyRequest): string {
-  return parseRequest(z.object({ '*': z.string() }), params)['*'].replace(/\/+$/, '');
+function pathOf(request: FastifyRequest): string {
+  const path = parseRequest(z.object({ '*': z.string() }), request.params)['*'].replace(/\/+$/, '');
+  checkOwnPath(callerOf(request).workspace, path);
+  return path;
 }

@@ -2,6 +2,7 @@
 import { checkKey } from '../blobs/blob-key.ts';
 import type { BlobStat, BlobStore, ByteSource, OpenBlob } from '../blobs/blob-store.ts';
 import { StatusError } from '../kube/status-error.ts';
+import { DEFAULT_WORKSPACE } from './tracking.ts';
 
 /** One entry of a listing; `path` is relative to what was asked for at the root. */
 export interface FileEntry {
@@ -59,6 +60,18 @@ export async function listArtifacts(blobs: BlobStore, folder: string, root = '')
   return entries;
 }
 
+/** Where a workspace's files begin, as MLflow has them: the default one's at the root, others' below `workspaces`. */
+export function rootOf(workspace: string): string {
+  return workspace === DEFAULT_WORKSPACE ? '' : `workspaces/${workspace}/`;
+}
+
+/** @throws Forbidden for a path in another workspace. */
+export function checkOwnPath(workspace: string, path: string): void {
+  const isInWorkspaces = path === 'workspaces' || path.startsWith('workspaces/');
+  if (workspace === DEFAULT_WORKSPACE ? !isInWorkspaces : path.startsWith(rootOf(workspace))) return;
+  throw new StatusError('Forbidden', `cannot reach '${path}': it is not a file of workspace '${workspace}'`);
+}
+
 /** The path behind an `mlflow-artifacts:` URI; undefined for files kept elsewhere. */
 export function findArtifactPath(uri: string): string | undefined {
   return uri.startsWith(SCHEME) ? uri.slice(SCHEME.length).replace(/^\/+/, '') : undefined;
@@ -83,8 +96,13 @@ function collect(page: readonly BlobStat[], { prefix, folder, entries }: Collect
   return page.length < PAGE_KEYS ? undefined : page.at(-1)?.key;
 }
 
+/** @throws Invalid for a path that leaves its place, in MLflow's words */
 function keyOf(path: string): string {
   const key = `${ROOT}${path}`;
-  checkKey(key);
+  try {
+    checkKey(key);
+  } catch (error) {
+    throw new StatusError('Invalid', 'Invalid path', { cause: error });
+  }
   return key;
 }

@@ -10,7 +10,8 @@ import { isStatusError } from '../kube/status-error.ts';
 import { migrate } from '../sql/migrate.ts';
 import { type Database, type DatabaseOptions, openDatabase } from '../sql/open-database.ts';
 import { createExperiment, ensureDefaultExperiment, getExperiment, searchExperiments } from './experiments.ts';
-import { readHistory, readLatest } from './metrics.ts';
+import { readHistory } from './metric-history.ts';
+import { readLatest } from './metrics.ts';
 import { trackingMigrations } from './migrations.ts';
 import { createVersion, searchVersions } from './model-versions.ts';
 import { createModel, deleteModel } from './registered-models.ts';
@@ -149,7 +150,14 @@ function suite(name: string, findOptions: () => DatabaseOptions): void {
       database = openDatabase(findOptions());
       await migrate(database, trackingMigrations);
       const blobs = await openFolderStore(join(home, 'blobs'));
-      tracking = { db: database.db, dialect: database.dialect, blobs, clock: testClock, newId: newTestId };
+      tracking = {
+        db: database.db,
+        dialect: database.dialect,
+        blobs,
+        clock: testClock,
+        newId: newTestId,
+        workspace: 'default',
+      };
       await ensureDefaultExperiment(tracking);
     });
     after(() => database.close());

@@ -1,21 +1,44 @@
-/** Who a request is from. Asks the loopback rule and the caller's `authenticate`; knows no users itself. */
+/**
+ * Who a request is from, and in which workspace it works. Asks the loopback rule, and the caller's `authenticate` and
+ * `authorize`; knows no users itself.
+ */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { answerDoor } from '../kube/loopback-door.ts';
 import { StatusError } from '../kube/status-error.ts';
-import type { Caller } from './tracking.ts';
+import { type Caller, DEFAULT_WORKSPACE, type Shared, type Tracking } from './tracking.ts';
+
+/** Whose token it is, as Kubernetes names users and groups. */
+export interface Identity {
+  readonly user: string;
+  readonly groups?: readonly string[];
+}
 
 /** Tells whose token it is. @throws Unauthorized */
-export type Authenticate = (request: { readonly bearerToken: string }) => Promise<Caller>;
+export type Authenticate = (request: { readonly bearerToken: string }) => Promise<Identity>;
+
+/** What somebody wants to do with the runs and models of a namespace. */
+export interface AccessQuestion extends Identity {
+  readonly namespace: string;
+  readonly verb: 'get' | 'update';
+}
+
+/** Tells whether they may. */
+export type Authorize = (question: AccessQuestion) => Promise<boolean>;
 
 export interface DoorOptions {
   readonly host: string;
   readonly owner: string;
   readonly authenticate?: Authenticate;
+  /** Without it, whoever has a good token may work in every workspace. */
+  readonly authorize?: Authorize;
   readonly allowedHosts?: readonly string[];
 }
 
 /** Say nothing of anyone, as with MLflow; probes and clients ask them before they log in. */
 const OPEN_PATHS: ReadonlySet<string> = new Set(['/health', '/version']);
+const READING = /\/(search|search-datasets|get-latest-versions|batchGet|batchGetInfos|traces\/metrics)$/;
+const WORKSPACE_HEADER = 'x-mlflow-workspace';
+const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const CALLER = Symbol('caller');
 
 type Marked = FastifyRequest & { [CALLER]?: Caller };
@@ -23,7 +46,7 @@ type Marked = FastifyRequest & { [CALLER]?: Caller };
 /** Lets no request pass whose sender is not known. */
 export function addDoor(server: FastifyInstance, options: DoorOptions): void {
   server.addHook('onRequest', async (request: Marked) => {
-    const [path = ''] = request.url.split('?', 1);
+    const path = pathOf(request);
     if (!OPEN_PATHS.has(path)) request[CALLER] = await findCaller(request, options);
   });
 }
@@ -35,13 +58,53 @@ export function callerOf(request: Marked): Caller {
   return caller;
 }
 
+/** Tracking as the sender may see it. */
+export function trackingOf(request: FastifyRequest, shared: Shared): Tracking {
+  return { ...shared, workspace: callerOf(request).workspace };
+}
+
 async function findCaller(request: FastifyRequest, options: DoorOptions): Promise<Caller> {
   const { host, origin, authorization } = request.headers;
   const bearerToken = /^Bearer +(.*)$/i.exec(authorization ?? '')?.[1];
   const { allowedHosts, authenticate, owner } = options;
   const answer = answerDoor({ listenHost: options.host, host, origin, bearerToken, allowedHosts });
-  if (answer === 'owner') return { user: owner };
-  if (answer === 'check-token' && authenticate) return authenticate({ bearerToken: bearerToken ?? '' });
+  const named = workspaceOf(request);
+  if (answer === 'owner') return { user: owner, workspace: named ?? DEFAULT_WORKSPACE };
+  if (answer === 'check-token' && authenticate) {
+    const identity = await authenticate({ bearerToken: bearerToken ?? '' });
+    return admit(request, { identity, named, options });
+  }
   const what = answer === 'refuse' ? 'it has no token and is not the owner on loopback' : 'no token is accepted here';
   throw new StatusError('Unauthorized', `cannot answer the request: ${what}, set MLFLOW_TRACKING_TOKEN`);
+}
+
+interface Admission {
+  readonly identity: Identity;
+  readonly named: string | undefined;
+  readonly options: DoorOptions;
+}
+
+/** A service account is at home in its own namespace; everywhere else the cluster's rules decide. */
+async function admit(request: FastifyRequest, { identity, named, options }: Admission): Promise<Caller> {
+  const home = /^system:serviceaccount:([^:]+):/.exec(identity.user)?.[1];
+  const workspace = named ?? home ?? DEFAULT_WORKSPACE;
+  const caller = { user: identity.user, workspace };
+  if (workspace === home || options.authorize === undefined) return caller;
+  const isReading = request.method === 'GET' || request.method === 'HEAD' || READING.test(pathOf(request));
+  const verb = isReading ? 'get' : 'update';
+  if (await options.authorize({ ...identity, namespace: workspace, verb })) return caller;
+  const message = `cannot ${verb} in workspace '${workspace}': ${identity.user} may not ${verb} runs.athanor.dev there`;
+  throw new StatusError('Forbidden', `${message}, ask for a role that allows it`);
+}
+
+/** @throws Invalid for a name that no namespace can have. */
+function workspaceOf({ headers }: FastifyRequest): string | undefined {
+  const named = [headers[WORKSPACE_HEADER]].flat()[0]?.trim();
+  if (!named) return undefined;
+  if (NAMESPACE.test(named)) return named;
+  throw new StatusError('Invalid', `Workspace name '${named}' must match the pattern ${NAMESPACE.source}.`);
+}
+
+function pathOf({ url }: FastifyRequest): string {
+  return url.split('?', 1)[0] ?? '';
 }

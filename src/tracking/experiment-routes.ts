@@ -11,11 +11,12 @@ import {
   setExperimentTag,
 } from './experiments.ts';
 import { SEARCH_RESULTS_DEFAULT, SEARCH_RESULTS_MAX } from './limits.ts';
-import { int64, keyValue, listOf } from './request-shape.ts';
+import { countOf, keyValue, listOf, queryListOf, text } from './request-shape.ts';
 import { nextPage, type Route, route, toPageRequest } from './route.ts';
+import { searchDatasets } from './run-inputs.ts';
 import type { Tracking } from './tracking.ts';
 
-const oneExperiment = z.object({ experiment_id: z.string() });
+const oneExperiment = z.object({ experiment_id: text });
 const viewNames = ['ACTIVE_ONLY', 'DELETED_ONLY', 'ALL'] as const;
 
 /** Lifecycle stages to show; enums may come as numbers too. */
@@ -25,10 +26,10 @@ export const viewType = z.preprocess(
 );
 
 const searchInput = z.object({
-  max_results: int64.pipe(z.int().min(1).max(SEARCH_RESULTS_MAX)).default(SEARCH_RESULTS_DEFAULT),
+  max_results: countOf({ max: SEARCH_RESULTS_MAX, fallback: SEARCH_RESULTS_DEFAULT }),
   page_token: z.string().optional(),
   filter: z.string().default(''),
-  order_by: listOf(z.string()),
+  order_by: queryListOf(z.string()),
   view_type: viewType,
 });
 
@@ -42,7 +43,7 @@ async function search(tracking: Tracking, input: z.output<typeof searchInput>): 
 /** Below `/mlflow`. */
 export const experimentRoutes: readonly Route[] = [
   route('POST /experiments/create', {
-    input: z.object({ name: z.string(), artifact_location: z.string().optional(), tags: listOf(keyValue) }),
+    input: z.object({ name: text, artifact_location: z.string().optional(), tags: listOf(keyValue) }),
     answer: async (tracking, { name, artifact_location, tags }) => ({
       experiment_id: await createExperiment(tracking, { name, artifactLocation: artifact_location, tags }),
     }),
@@ -54,7 +55,7 @@ export const experimentRoutes: readonly Route[] = [
     answer: async (tracking, { experiment_id }) => ({ experiment: await getExperiment(tracking, experiment_id) }),
   }),
   route('GET /experiments/get-by-name', {
-    input: z.object({ experiment_name: z.string() }),
+    input: z.object({ experiment_name: text }),
     answer: async (tracking, input) => ({ experiment: await getExperimentByName(tracking, input.experiment_name) }),
   }),
   route('POST /experiments/delete', {
@@ -66,7 +67,7 @@ export const experimentRoutes: readonly Route[] = [
     answer: async (tracking, { experiment_id }) => setExperimentStage(tracking, experiment_id, 'active').then(nothing),
   }),
   route('POST /experiments/update', {
-    input: oneExperiment.extend({ new_name: z.string() }),
+    input: oneExperiment.extend({ new_name: text }),
     answer: async (tracking, input) => renameExperiment(tracking, input.experiment_id, input.new_name).then(nothing),
   }),
   route('POST /experiments/set-experiment-tag', {
@@ -74,8 +75,14 @@ export const experimentRoutes: readonly Route[] = [
     answer: async (tracking, { experiment_id, ...tag }) => setExperimentTag(tracking, experiment_id, tag).then(nothing),
   }),
   route('POST /experiments/delete-experiment-tag', {
-    input: oneExperiment.extend({ key: z.string() }),
+    input: oneExperiment.extend({ key: text }),
     answer: async (tracking, { experiment_id, key }) => deleteExperimentTag(tracking, experiment_id, key).then(nothing),
+  }),
+  route('POST /experiments/search-datasets', {
+    input: z.object({ experiment_ids: listOf(z.string()) }),
+    answer: async (tracking, { experiment_ids }) => ({
+      dataset_summaries: await searchDatasets(tracking, experiment_ids),
+    }),
   }),
 ];
 

@@ -1,16 +1,17 @@
 /** Experiments: named groups of runs. Knows their life; nothing of HTTP. */
-import { sql } from 'kysely';
-import { StatusError } from '../kube/status-error.ts';
+import { type RawBuilder, sql } from 'kysely';
+import { ignoreNotFound, isStatusError, StatusError } from '../kube/status-error.ts';
 import { isUniqueViolation } from '../sql/database-error.ts';
 import { checkExperimentName } from './check-name.ts';
 import { EXPERIMENT_TAG_VALUE_LENGTH_MAX } from './limits.ts';
-import { deleteTag, type KeyValue, readOwned, setTags } from './owned-values.ts';
+import { checkTags, deleteTag, type KeyValue, readOwned, setTags } from './owned-values.ts';
 import { type Page, type Paged, toPage } from './page-token.ts';
 import type { ExperimentRow, LifecycleStage } from './schema.ts';
 import { parseFilter } from './search-filter.ts';
 import { parseOrder } from './search-order.ts';
 import { type SearchTarget, toOrderBy, toWhere } from './search-sql.ts';
-import { inTransaction, nextNumber, type Tracking } from './tracking.ts';
+import { rootOf } from './artifacts.ts';
+import { DEFAULT_WORKSPACE, inTransaction, nextNumber, type Tracking } from './tracking.ts';
 
 /** As MLflow's REST API shows one. */
 export interface Experiment extends ExperimentRow {
@@ -34,6 +35,9 @@ export interface Search {
   readonly page: Page;
 }
 
+const DEFAULT_EXPERIMENT = { id: '0', name: 'Default' } as const;
+const TAG_RULE = { lengthMax: EXPERIMENT_TAG_VALUE_LENGTH_MAX, tooLong: 'refuse' } as const;
+
 const TARGET: SearchTarget = {
   attributes: { name: 'text', creation_time: 'number', last_update_time: 'number', experiment_id: 'text' },
   entities: ['attribute', 'tag'],
@@ -43,9 +47,9 @@ const TARGET: SearchTarget = {
 };
 
 /** Makes the experiment `Default` with id 0, as every MLflow server has it. */
-export async function ensureDefaultExperiment({ db, clock }: Tracking): Promise<void> {
-  const row = planExperiment({ id: '0', name: 'Default', nowMs: clock.nowMs() });
-  await db
+export async function ensureDefaultExperiment(tracking: Tracking): Promise<void> {
+  const row = planExperiment(tracking, DEFAULT_EXPERIMENT);
+  await tracking.db
     .insertInto('tracking_experiments')
     .values(row)
     .onConflict((conflict) => conflict.doNothing())
@@ -56,17 +60,22 @@ export async function ensureDefaultExperiment({ db, clock }: Tracking): Promise<
 export async function createExperiment(tracking: Tracking, wanted: NewExperiment): Promise<string> {
   const { name, artifactLocation, tags } = wanted;
   checkExperimentName(name);
+  checkTags(tags, TAG_RULE);
   return inTransaction(tracking, async (within) => {
     const id = String(await nextNumber(within, 'experiment'));
-    const row = planExperiment({ id, name, artifactLocation, nowMs: tracking.clock.nowMs() });
+    const row = planExperiment(tracking, { id, name, artifactLocation });
     await within.db.insertInto('tracking_experiments').values(row).execute();
     await tagExperiment(within, id, tags);
     return id;
   }).catch(refuseTakenName(name));
 }
 
-/** @throws NotFound */
+/** `0` is the workspace's own experiment `Default`, made when it is first asked for. @throws NotFound, Invalid */
 export async function getExperiment(tracking: Tracking, id: string): Promise<Experiment> {
+  if (isOwnDefault(tracking, id)) return getOwnDefault(tracking);
+  if (!/^-?\d+$/.test(id)) {
+    throw new StatusError('Invalid', `Invalid experiment ID '${id}'. Experiment ID must be a valid integer.`);
+  }
   const row = await selectExperiments(tracking).where('experiment_id', '=', id).executeTakeFirst();
   if (!row) throw new StatusError('NotFound', `No Experiment with id=${id} exists`);
   return withTags(tracking, row);
@@ -106,16 +115,17 @@ export async function setExperimentStage(tracking: Tracking, id: string, stage: 
       .updateTable('tracking_experiments')
       .set({ lifecycle_stage: stage, last_update_time: clock.nowMs() })
       .where('experiment_id', '=', id)
+      .where('workspace', '=', tracking.workspace)
       .where('lifecycle_stage', '!=', stage)
       .executeTakeFirstOrThrow();
-    if (numUpdatedRows === 0n)
-      throw new StatusError('NotFound', `No Experiment with id=${id} exists that is not ${stage}`);
+    if (numUpdatedRows === 0n) throw new StatusError('NotFound', `No Experiment with id=${id} exists`);
     await db.updateTable('tracking_runs').set({ lifecycle_stage: stage }).where('experiment_id', '=', id).execute();
   });
 }
 
 /** @throws NotFound, Invalid */
 export async function setExperimentTag(tracking: Tracking, id: string, tag: KeyValue): Promise<void> {
+  checkTags([tag], TAG_RULE);
   await getActiveExperiment(tracking, id);
   await tagExperiment(tracking, id, [tag]);
 }
@@ -149,8 +159,42 @@ export function stageOf(view: Exclude<ViewType, 'ALL'>): LifecycleStage {
   return view === 'ACTIVE_ONLY' ? 'active' : 'deleted';
 }
 
-function selectExperiments({ db }: Tracking) {
-  return db.selectFrom('tracking_experiments').selectAll();
+function selectExperiments({ db, workspace }: Tracking) {
+  return db.selectFrom('tracking_experiments').selectAll().where('workspace', '=', workspace);
+}
+
+/** MLflow's clients work in experiment 0 unless told otherwise; that number is the default workspace's. */
+function isOwnDefault({ workspace }: Tracking, id: string): boolean {
+  return id === DEFAULT_EXPERIMENT.id && workspace !== DEFAULT_WORKSPACE;
+}
+
+async function getOwnDefault(tracking: Tracking): Promise<Experiment> {
+  const find = () => getExperimentByName(tracking, DEFAULT_EXPERIMENT.name);
+  const found = await find().catch(ignoreNotFound);
+  if (found) return found;
+  const isMade = createExperiment(tracking, { name: DEFAULT_EXPERIMENT.name, tags: [] });
+  await isMade.catch((error: unknown) => {
+    // Another request was quicker: then it is there.
+    if (!isStatusError(error, 'AlreadyExists')) throw error;
+  });
+  return find();
+}
+
+/** Those of the ids that are experiments of this workspace. */
+export async function keepOwn(tracking: Tracking, asked: readonly string[]): Promise<readonly string[]> {
+  const { db, workspace } = tracking;
+  const resolve = async (id: string) =>
+    isOwnDefault(tracking, id) ? (await getOwnDefault(tracking)).experiment_id : id;
+  const ids = await Promise.all(asked.map(resolve));
+  if (ids.length === 0) return [];
+  const query = db.selectFrom('tracking_experiments').select('experiment_id').where('workspace', '=', workspace);
+  return (await query.where('experiment_id', 'in', ids).execute()).map((row) => row.experiment_id);
+}
+
+/** True of a row whose experiment is one of this workspace. */
+export function isOwn({ workspace }: Tracking, experimentId: RawBuilder<unknown>): RawBuilder<boolean> {
+  return sql<boolean>`exists (select 1 from tracking_experiments as own
+    where own.experiment_id = ${experimentId} and own.workspace = ${workspace})`;
 }
 
 async function withTags(tracking: Tracking, row: ExperimentRow): Promise<Experiment> {
@@ -164,21 +208,23 @@ function readTags(tracking: Tracking, rows: readonly ExperimentRow[]) {
 }
 
 function tagExperiment(tracking: Tracking, id: string, tags: readonly KeyValue[]): Promise<void> {
-  return setTags(tracking, { kind: 'experiment', owner: id }, { tags, lengthMax: EXPERIMENT_TAG_VALUE_LENGTH_MAX });
+  return setTags(tracking, { kind: 'experiment', owner: id }, { tags, rule: TAG_RULE });
 }
 
 interface ExperimentPlan {
   readonly id: string;
   readonly name: string;
   readonly artifactLocation?: string | undefined;
-  readonly nowMs: number;
 }
 
-function planExperiment({ id, name, artifactLocation, nowMs }: ExperimentPlan): ExperimentRow {
+function planExperiment({ workspace, clock }: Tracking, plan: ExperimentPlan): ExperimentRow {
+  const { id, name, artifactLocation } = plan;
+  const nowMs = clock.nowMs();
   return {
     experiment_id: id,
+    workspace,
     name,
-    artifact_location: artifactLocation || `mlflow-artifacts:/${id}`,
+    artifact_location: artifactLocation || `mlflow-artifacts:/${rootOf(workspace)}${id}`,
     lifecycle_stage: 'active',
     creation_time: nowMs,
     last_update_time: nowMs,

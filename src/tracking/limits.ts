@@ -7,6 +7,19 @@ export const RUN_TAG_VALUE_LENGTH_MAX = 8_000;
 export const EXPERIMENT_TAG_VALUE_LENGTH_MAX = 20_000;
 export const MODEL_TAG_VALUE_LENGTH_MAX = 100_000;
 export const EXPERIMENT_NAME_LENGTH_MAX = 500;
+export const MODEL_NAME_LENGTH_MAX = 256;
+/** Fields of a data set that a run reads. */
+export const DATASET_LENGTHS_MAX = {
+  name: 500,
+  digest: 36,
+  source: 65_535,
+  schema: 1_048_575,
+  profile: 16_777_215,
+} as const;
+/** Tags of such an input. */
+export const INPUT_TAG_KEY_LENGTH_MAX = 255;
+export const INPUT_TAG_VALUE_LENGTH_MAX = 500;
+/** Names and batches. */
 export const ALIAS_LENGTH_MAX = 255;
 export const METRICS_PER_BATCH_MAX = 1_000;
 export const PARAMS_PER_BATCH_MAX = 100;
@@ -19,4 +32,13 @@ export const BODY_BYTES_MAX = 32 * 1024 * 1024;
 export const SEARCH_RESULTS_MAX = 50_000;
 export const SEARCH_RESULTS_DEFAULT = 1_000;
 export const MODEL_RESULTS_DEFAULT = 100;
+export const MODEL_RESULTS_MAX = 1_000;
+export const VERSION_RESULTS_DEFAULT = 10_000;
+export const VERSION_RESULTS_MAX = 200_000;
 export const HISTORY_PAGE_MAX = 25_000;
+/** Runs whose histories one request may ask for, and sampled points of each. */
+export const BULK_RUNS_MAX = 100;
+export const SAMPLE_POINTS_MAX = 2_500;
+/** Experiments whose data sets one request may ask for, and data sets in the answer. */
+export const DATASET_SEARCH_EXPERIMENTS_MAX = 20;
+export const DATASET_SUMMARIES_MAX = 1_000;

@@ -13,10 +13,10 @@ import {
   searchLoggedModels,
   setLoggedModelTags,
 } from './logged-models.ts';
-import { int64, keyValue, listOf } from './request-shape.ts';
+import { countOf, keyValue, listOf, text } from './request-shape.ts';
 import { nextPage, type Route, route, toPageRequest } from './route.ts';
 
-const oneModel = z.object({ model_id: z.string() });
+const oneModel = z.object({ model_id: text });
 const statusNames = [
   'LOGGED_MODEL_STATUS_UNSPECIFIED',
   'LOGGED_MODEL_PENDING',
@@ -24,10 +24,10 @@ const statusNames = [
   'LOGGED_MODEL_UPLOAD_FAILED',
 ] as const;
 const searchInput = z.object({
-  experiment_ids: listOf(z.string()),
+  experiment_ids: z.array(z.string()),
   filter: z.string().default(''),
-  max_results: int64.pipe(z.int().min(1).max(MODEL_RESULTS_DEFAULT)).default(MODEL_RESULTS_DEFAULT),
-  order_by: listOf(z.object({ field_name: z.string(), ascending: z.boolean().default(true) })),
+  max_results: countOf({ max: MODEL_RESULTS_DEFAULT, fallback: MODEL_RESULTS_DEFAULT }),
+  order_by: listOf(z.object({ field_name: text, ascending: z.boolean().default(true) })),
   page_token: z.string().optional(),
 });
 
@@ -35,7 +35,7 @@ const searchInput = z.object({
 export const loggedModelRoutes: readonly Route[] = [
   route('POST /logged-models', {
     input: z.object({
-      experiment_id: z.string().default('0'),
+      experiment_id: text,
       name: z.string().default(''),
       model_type: z.string().default(''),
       source_run_id: z.string().default(''),
@@ -84,11 +84,11 @@ export const loggedModelRoutes: readonly Route[] = [
     input: oneModel.extend({ tags: listOf(keyValue) }),
     answer: async (tracking, { model_id, tags }) => {
       await setLoggedModelTags(tracking, model_id, tags);
-      return { model: await getLoggedModel(tracking, model_id, false) };
+      return {};
     },
   }),
   route('DELETE /logged-models/:model_id/tags/:tag_key', {
-    input: oneModel.extend({ tag_key: z.string() }),
+    input: oneModel.extend({ tag_key: text }),
     answer: async (tracking, { model_id, tag_key }) => deleteLoggedModelTag(tracking, model_id, tag_key).then(nothing),
   }),
   route('GET /logged-models/:model_id/artifacts/directories', {

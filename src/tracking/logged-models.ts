@@ -2,12 +2,22 @@
  * Logged models: what a run saved as a model, before or without registration. Knows their life; files are elsewhere.
  */
 import { sql } from 'kysely';
-import { StatusError } from '../kube/status-error.ts';
+import { isStatusError, StatusError } from '../kube/status-error.ts';
 import { chunk } from '../sql/insert-rows.ts';
-import { getActiveExperiment } from './experiments.ts';
+import { checkLoggedModelName } from './check-name.ts';
+import { getActiveExperiment, isOwn, keepOwn } from './experiments.ts';
 import { PARAM_VALUE_LENGTH_MAX, RUN_TAG_VALUE_LENGTH_MAX } from './limits.ts';
 import { toWire, type WireMetric } from './metrics.ts';
-import { append, deleteTag, type KeyValue, readOwned, setParams, setTags } from './owned-values.ts';
+import {
+  append,
+  checkParams,
+  checkTags,
+  deleteTag,
+  type KeyValue,
+  readOwned,
+  setParams,
+  setTags,
+} from './owned-values.ts';
 import { type Page, type Paged, toPage } from './page-token.ts';
 import { nameRun } from './run-name.ts';
 import type { LoggedModelRow } from './schema.ts';
@@ -53,6 +63,7 @@ export interface ModelSearch {
 }
 
 const MODELS_AT_ONCE = 1_000;
+const TAG_RULE = { lengthMax: RUN_TAG_VALUE_LENGTH_MAX, tooLong: 'cut' } as const;
 const TARGET: SearchTarget = {
   attributes: {
     model_id: 'text',
@@ -74,14 +85,17 @@ const TARGET: SearchTarget = {
 
 /** Begins a model, whose files come next. @throws NotFound, Invalid */
 export async function createLoggedModel(tracking: Tracking, wanted: NewLoggedModel): Promise<LoggedModel> {
-  const { artifact_location } = await getActiveExperiment(tracking, wanted.experimentId);
+  if (wanted.name !== '') checkLoggedModelName(wanted.name);
+  checkParams(wanted.params);
+  checkTags(wanted.tags, TAG_RULE);
+  const { experiment_id, artifact_location } = await getActiveExperiment(tracking, wanted.experimentId);
   const id = tracking.newId();
   const modelId = `m-${id}`;
   const nowMs = tracking.clock.nowMs();
   await inTransaction(tracking, async (within) => {
     const row: LoggedModelRow = {
       model_id: modelId,
-      experiment_id: wanted.experimentId,
+      experiment_id,
       name: wanted.name || nameRun(id),
       model_type: wanted.modelType,
       source_run_id: wanted.sourceRunId,
@@ -106,8 +120,14 @@ export async function getLoggedModel(tracking: Tracking, id: string, allowDelete
 }
 
 /** @throws NotFound */
-export async function getLoggedModelRow({ db }: Tracking, id: string, allowDeleted: boolean): Promise<LoggedModelRow> {
-  const row = await db.selectFrom('tracking_logged_models').selectAll().where('model_id', '=', id).executeTakeFirst();
+export async function getLoggedModelRow(
+  tracking: Tracking,
+  id: string,
+  allowDeleted: boolean,
+): Promise<LoggedModelRow> {
+  const query = tracking.db.selectFrom('tracking_logged_models').selectAll().where('model_id', '=', id);
+  const own = isOwn(tracking, sql.ref('tracking_logged_models.experiment_id'));
+  const row = await query.where(own).executeTakeFirst();
   if (row && (allowDeleted || row.lifecycle_stage === 'active')) return row;
   throw new StatusError('NotFound', `Logged model with ID '${id}' not found.`);
 }
@@ -118,7 +138,7 @@ export async function changeLoggedModel(
   id: string,
   change: Partial<Pick<LoggedModelRow, 'status' | 'lifecycle_stage'>>,
 ): Promise<void> {
-  await getLoggedModelRow(tracking, id, false);
+  await getLoggedModelRow(tracking, id, change.lifecycle_stage === 'deleted');
   await tracking.db
     .updateTable('tracking_logged_models')
     .set({ ...change, last_update_time: tracking.clock.nowMs() })
@@ -128,6 +148,7 @@ export async function changeLoggedModel(
 
 /** @throws NotFound, Invalid when a parameter has another value already */
 export async function logModelParams(tracking: Tracking, id: string, params: readonly KeyValue[]): Promise<void> {
+  checkParams(params);
   await inTransaction(tracking, async (within) => {
     await getLoggedModelRow(within, id, false);
     await setModelParams(within, id, params);
@@ -136,6 +157,7 @@ export async function logModelParams(tracking: Tracking, id: string, params: rea
 
 /** @throws NotFound, Invalid */
 export async function setLoggedModelTags(tracking: Tracking, id: string, tags: readonly KeyValue[]): Promise<void> {
+  checkTags(tags, TAG_RULE);
   await getLoggedModelRow(tracking, id, false);
   await tagLoggedModel(tracking, id, tags);
 }
@@ -143,7 +165,10 @@ export async function setLoggedModelTags(tracking: Tracking, id: string, tags: r
 /** @throws NotFound */
 export async function deleteLoggedModelTag(tracking: Tracking, id: string, key: string): Promise<void> {
   await getLoggedModelRow(tracking, id, false);
-  await deleteTag(tracking, { kind: 'logged-model', owner: id }, key);
+  await deleteTag(tracking, { kind: 'logged-model', owner: id }, key).catch((error: unknown) => {
+    if (!isStatusError(error, 'NotFound')) throw error;
+    throw new StatusError('NotFound', `No tag with key '${key}' found for model with ID '${id}'.`, { cause: error });
+  });
 }
 
 /** Newest first, unless told otherwise. @throws Invalid */
@@ -152,11 +177,12 @@ export async function searchLoggedModels(tracking: Tracking, search: ModelSearch
   const orders = search.orderBy.map(({ field_name, ascending }) =>
     parseOrder(`${field_name} ${ascending ? 'ASC' : 'DESC'}`, TARGET),
   );
-  if (search.experimentIds.length === 0) return { items: [] };
+  const ids = await keepOwn(tracking, search.experimentIds);
+  if (ids.length === 0) return { items: [] };
   let query = tracking.db
     .selectFrom('tracking_logged_models')
     .selectAll()
-    .where('experiment_id', 'in', search.experimentIds)
+    .where('experiment_id', 'in', ids)
     .where('lifecycle_stage', '=', 'active')
     .where(toWhere(conditions, TARGET, tracking.dialect));
   for (const order of toOrderBy(orders, TARGET)) query = query.orderBy(order);
@@ -202,5 +228,5 @@ function setModelParams(tracking: Tracking, owner: string, params: readonly KeyV
 }
 
 function tagLoggedModel(tracking: Tracking, owner: string, tags: readonly KeyValue[]): Promise<void> {
-  return setTags(tracking, { kind: 'logged-model', owner }, { tags, lengthMax: RUN_TAG_VALUE_LENGTH_MAX });
+  return setTags(tracking, { kind: 'logged-model', owner }, { tags, rule: TAG_RULE });
 }

@@ -4,7 +4,6 @@ import { StatusError } from '../kube/status-error.ts';
 import { chunk, chunkRows, insertRows } from '../sql/insert-rows.ts';
 import { checkKeyName } from './check-name.ts';
 import { append } from './owned-values.ts';
-import { type Page, type Paged, toPage } from './page-token.ts';
 import type { MetricRow } from './schema.ts';
 import type { Tracking } from './tracking.ts';
 
@@ -30,9 +29,13 @@ export interface WireMetric {
 const POINT_KEYS = ['run_id', 'key', 'timestamp', 'step', 'is_nan', 'value'];
 const RUNS_AT_ONCE = 1_000;
 
-/** Keeps the points; one that is there already is not kept twice. Run it in a transaction. */
+/** @throws Invalid for a bad name, time or step; of a batch, with its place. */
+export function checkPoints(points: readonly MetricPoint[], isBatch: boolean): void {
+  points.forEach((point, index) => checkPoint(point, isBatch ? `metrics[${index}].` : ''));
+}
+
+/** Keeps points that were checked; one that is there already is not kept twice. Run it in a transaction. */
 export async function logMetrics(tracking: Tracking, runId: string, points: readonly MetricPoint[]): Promise<void> {
-  for (const point of points) checkPoint(point);
   const rows = points.map((point) => toRow(runId, point)).sort(byPoint);
   await insertRows(tracking.db, rows, { table: 'tracking_metrics', keys: POINT_KEYS, onConflict: 'keep' });
   await updateLatest(tracking, findLatest(rows));
@@ -50,22 +53,6 @@ export async function readLatest(
     for (const row of await query.orderBy('run_id').orderBy('key').execute()) append(found, row.run_id, toWire(row));
   }
   return found;
-}
-
-/** Every point of one key in order of time, step, value. */
-export async function readHistory(
-  { db }: Tracking,
-  { runId, key }: { runId: string; key: string },
-  page: Page,
-): Promise<Paged<WireMetric>> {
-  let query = db.selectFrom('tracking_metrics').selectAll().where('run_id', '=', runId).where('key', '=', key);
-  for (const column of ['timestamp', 'step', 'is_nan', 'value'] as const) query = query.orderBy(column);
-  const rows = await query
-    .limit(page.limit + 1)
-    .offset(page.offset)
-    .execute();
-  const { items, ...rest } = toPage(rows, page);
-  return { ...rest, items: items.map(toWire) };
 }
 
 /** A kept point as JSON can say it. */
@@ -88,9 +75,15 @@ export function findLatest(rows: readonly MetricRow[]): readonly MetricRow[] {
   return [...latest.values()].sort(byPoint);
 }
 
-function checkPoint({ key, timestamp, step }: MetricPoint): void {
-  checkKeyName(key, 'name');
-  if (timestamp < 0) throw new StatusError('Invalid', `Timestamp of metric '${key}' must be a nonnegative long.`);
+function checkPoint({ key, value, timestamp, step }: MetricPoint, path: string): void {
+  checkKeyName(key, `${path}name`, 'Metric name');
+  if (timestamp < 0) {
+    const said = `Invalid value ${timestamp} for parameter '${path}timestamp' supplied`;
+    // why: MLflow's own words, Python's way of writing a whole double included
+    const number = Number.isInteger(value) ? value.toFixed(1) : String(value);
+    const rule = 'Timestamp must be a nonnegative long (64-bit integer) ';
+    throw new StatusError('Invalid', `${said}: metric '${key}' (value=${number}). ${rule}`);
+  }
   if (Number.isSafeInteger(timestamp) && Number.isSafeInteger(step)) return;
   throw new StatusError('Invalid', `Timestamp and step of metric '${key}' must lie within 2^53.`);
 }

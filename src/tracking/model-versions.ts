@@ -1,12 +1,12 @@
 /** Versions of registered models: numbered, never renumbered. Knows stages and sources; files are elsewhere. */
 import { type SelectQueryBuilder, sql } from 'kysely';
-import { StatusError } from '../kube/status-error.ts';
+import { ignoreNotFound, StatusError } from '../kube/status-error.ts';
 import type { Search } from './experiments.ts';
 import { MODEL_TAG_VALUE_LENGTH_MAX } from './limits.ts';
-import { deleteOwned, deleteTag, type KeyValue, setTags } from './owned-values.ts';
+import { checkTags, deleteOwned, deleteTag, type KeyValue, setTags } from './owned-values.ts';
 import { type Paged, toPage } from './page-token.ts';
 import { splitPrompts } from './prompts.ts';
-import { getModelRow, ignoreNotFound } from './registered-models.ts';
+import { getModelRow } from './registered-models.ts';
 import type { ModelVersionRow, TrackingSchema } from './schema.ts';
 import { parseFilter } from './search-filter.ts';
 import { parseOrder } from './search-order.ts';
@@ -37,6 +37,8 @@ export interface VersionId {
 
 const STAGES = ['None', 'Staging', 'Production', 'Archived'];
 
+const TAG_RULE = { lengthMax: MODEL_TAG_VALUE_LENGTH_MAX, tooLong: 'refuse' } as const;
+
 const TARGET: SearchTarget = {
   attributes: {
     name: 'text',
@@ -61,12 +63,14 @@ const TARGET: SearchTarget = {
 
 /** Publishes the next version; returns its number. @throws NotFound when there is no such model */
 export async function createVersion(tracking: Tracking, wanted: NewVersion): Promise<string> {
+  checkTags(wanted.tags, TAG_RULE);
   return inTransaction(tracking, async (within) => {
     const nowMs = tracking.clock.nowMs();
     const model = await within.db
       .updateTable('tracking_registered_models')
       .set({ last_version: sql`last_version + 1`, last_update_time: nowMs })
       .where('name', '=', wanted.name)
+      .where('workspace', '=', tracking.workspace)
       .returning(['model_key', 'last_version'])
       .executeTakeFirst();
     if (!model) throw new StatusError('NotFound', `Registered Model with name=${wanted.name} not found`);
@@ -113,14 +117,20 @@ export async function setStage(
   id: VersionId,
   { stage, archiveOthers }: { stage: string; archiveOthers: boolean },
 ): Promise<void> {
-  const known = STAGES.find((name) => name.toLowerCase() === stage.toLowerCase());
-  if (!known)
-    throw new StatusError('Invalid', `Invalid Model Version stage: ${stage}. Use one of ${STAGES.join(', ')}.`);
+  const known = parseStage(stage);
   await inTransaction(tracking, async (within) => {
     const row = await getVersion(within, id);
     if (archiveOthers) await archive(within, row.model_key, known);
     await changeVersion(within, row, { stage: known });
   });
+}
+
+/** @throws Invalid */
+function parseStage(stage: string): string {
+  const known = STAGES.find((name) => name.toLowerCase() === stage.toLowerCase());
+  if (known !== undefined) return known;
+  const rule = `Value must be one of ${STAGES.join(', ')}.`;
+  throw new StatusError('Invalid', `Invalid Model Version stage: ${stage}. ${rule}`);
 }
 
 /** Forgets the version, its tags and what points at it; its number is never given again. @throws NotFound */
@@ -137,6 +147,7 @@ export async function deleteVersion(tracking: Tracking, id: VersionId): Promise<
 
 /** @throws NotFound, Invalid */
 export async function setVersionTag(tracking: Tracking, id: VersionId, tag: KeyValue): Promise<void> {
+  checkTags([tag], TAG_RULE);
   await tagVersion(tracking, await getVersion(tracking, id), [tag]);
 }
 
@@ -151,9 +162,9 @@ export async function getLatestVersions(
   name: string,
   stages: readonly string[],
 ): Promise<readonly NamedVersion[]> {
+  const wanted = new Set(stages.map((stage) => parseStage(stage).toLowerCase()));
   const { model_key } = await getModelRow(tracking, name);
   const rows = await selectLatest(tracking, [model_key]);
-  const wanted = new Set(stages.map((stage) => stage.toLowerCase()));
   return rows.filter(({ stage }) => wanted.size === 0 || wanted.has(stage.toLowerCase()));
 }
 
@@ -195,10 +206,14 @@ export function ownerOf({ model_key, version }: Pick<ModelVersionRow, 'model_key
 
 type VersionTables = TrackingSchema & { version: ModelVersionRow; model: TrackingSchema['tracking_registered_models'] };
 
-function selectVersions({ db }: Tracking): SelectQueryBuilder<VersionTables, 'version' | 'model', NamedVersion> {
+function selectVersions({
+  db,
+  workspace,
+}: Tracking): SelectQueryBuilder<VersionTables, 'version' | 'model', NamedVersion> {
   return db
     .selectFrom('tracking_model_versions as version')
     .innerJoin('tracking_registered_models as model', 'model.model_key', 'version.model_key')
+    .where('model.workspace', '=', workspace)
     .selectAll('version')
     .select('model.name');
 }
@@ -230,5 +245,5 @@ async function archive({ db, clock }: Tracking, modelKey: string, stage: string)
 }
 
 function tagVersion(tracking: Tracking, row: ModelVersionRow, tags: readonly KeyValue[]): Promise<void> {
-  return setTags(tracking, ownerOf(row), { tags, lengthMax: MODEL_TAG_VALUE_LENGTH_MAX });
+  return setTags(tracking, ownerOf(row), { tags, rule: TAG_RULE });
 }

@@ -20,18 +20,34 @@ type Table = 'tracking_tags' | 'tracking_params';
 const OWNERS_AT_ONCE = 1_000;
 const KEYS = ['kind', 'owner', 'key'];
 
-/** Sets tags; of two with one key the last counts. @throws Invalid for a bad key or a value over `lengthMax`. */
+/** How long a value may be, and what becomes of a longer one: as MLflow, some nouns cut it and some refuse it. */
+export interface ValueRule {
+  readonly lengthMax: number;
+  readonly tooLong: 'cut' | 'refuse';
+}
+
+/** @throws Invalid for a bad key or a value that is too long; of a batch, with its place. */
+export function checkTags(tags: readonly KeyValue[], rule: ValueRule, isBatch = false): void {
+  tags.forEach(({ key, value }, index) => {
+    checkKeyName(key, isBatch ? `tags[${index}].key` : 'key');
+    if (rule.tooLong === 'refuse') checkLength(value, 'value', rule.lengthMax);
+  });
+}
+
+/** @throws Invalid for a bad key or one that comes twice; of a batch, with its place. */
+export function checkParams(params: readonly KeyValue[], isBatch = false): void {
+  params.forEach(({ key }, index) => checkKeyName(key, isBatch ? `params[${index}].key` : 'key', 'Param key'));
+  if (new Set(params.map(({ key }) => key)).size < params.length) refuseTwice(params);
+}
+
+/** Sets tags that were checked; of two with one key the last counts. */
 export async function setTags(
   { db }: Tracking,
   owner: Owner,
-  { tags, lengthMax }: { tags: readonly KeyValue[]; lengthMax: number },
+  { tags, rule }: { tags: readonly KeyValue[]; rule: ValueRule },
 ): Promise<void> {
-  for (const { key, value } of tags) {
-    checkKeyName(key, 'key');
-    checkLength(value, 'value', lengthMax);
-  }
-  const last = new Map(tags.map((tag) => [tag.key, tag]));
-  const rows = [...last.values()].map(({ key, value }) => ({ ...pick(owner), key, value })).sort(byKey);
+  const last = new Map(tags.map((tag) => [tag.key, tag.value.slice(0, rule.lengthMax)]));
+  const rows = [...last].map(([key, value]) => ({ ...pick(owner), key, value })).sort(byKey);
   await insertRows(db, rows, { table: 'tracking_tags', keys: KEYS, onConflict: 'replace' });
 }
 
@@ -46,20 +62,14 @@ export async function deleteTag({ db }: Tracking, { kind, owner }: Owner, key: s
   if (numDeletedRows === 0n) throw new StatusError('NotFound', `No tag with name: ${key} in ${kind} with id ${owner}`);
 }
 
-/** Sets parameters, which never change; run it in a transaction. @throws Invalid when one has another value already. */
+/** Sets parameters that were checked; run it in a transaction. @throws Invalid when one has another value already. */
 export async function setParams(
   { db }: Tracking,
   owner: Owner,
-  { params, lengthMax }: { params: readonly KeyValue[]; lengthMax: number },
+  { params, lengthMax, batch }: { params: readonly KeyValue[]; lengthMax: number; batch?: boolean },
 ): Promise<void> {
   if (params.length === 0) return;
-  const wanted = new Map<string, string>();
-  for (const { key, value } of params) {
-    checkKeyName(key, 'key');
-    checkLength(value, 'value', lengthMax);
-    if (wanted.has(key)) throw new StatusError('Invalid', `Duplicate parameter keys have been submitted: ${key}.`);
-    wanted.set(key, value);
-  }
+  const wanted = new Map(params.map(({ key, value }) => [key, value.slice(0, lengthMax)]));
   const rows = [...wanted].map(([key, value]) => ({ ...pick(owner), key, value })).sort(byKey);
   await insertRows(db, rows, { table: 'tracking_params', keys: KEYS, onConflict: 'keep' });
   const kept = await db
@@ -69,10 +79,35 @@ export async function setParams(
     .where('owner', '=', owner.owner)
     .where('key', 'in', [...wanted.keys()])
     .execute();
-  const changed = kept.find(({ key, value }) => wanted.get(key) !== value);
-  if (!changed) return;
-  const what = `it was already logged with value=${JSON.stringify(changed.value)} for ${owner.kind} ID=${owner.owner}`;
-  throw new StatusError('Invalid', `Changing param values is not allowed. Param with key='${changed.key}': ${what}.`);
+  const changed = kept.filter(({ key, value }) => wanted.get(key) !== value);
+  if (changed.length > 0) refuseChange(owner, { changed, wanted, batch: batch === true });
+}
+
+function refuseTwice(params: readonly KeyValue[]): never {
+  const keys = params.map(({ key }) => key);
+  const twice = keys.filter((key, index) => keys.indexOf(key) < index).map((key) => `'${key}'`);
+  const rule = 'Please ensure the request contains only one param value per param key.';
+  throw new StatusError('Invalid', `Duplicate parameter keys have been submitted: [${twice.join(', ')}]. ${rule}`);
+}
+
+interface Change {
+  readonly changed: readonly KeyValue[];
+  readonly wanted: ReadonlyMap<string, string>;
+  readonly batch: boolean;
+}
+
+function refuseChange({ kind, owner }: Owner, { changed, wanted, batch }: Change): never {
+  const [{ key, value } = { key: '', value: '' }] = changed;
+  const pairs = changed.map((old) => {
+    const was = `'key': '${old.key}', 'old_value': '${old.value}'`;
+    return `{${was}, 'new_value': '${wanted.get(old.key)}'}`;
+  });
+  const now = wanted.get(key);
+  const whose = `${kind} ID='${owner}'.`;
+  const what = batch
+    ? `Params were already logged='[${pairs.join(', ')}]' for ${whose}`
+    : `Param with key='${key}' was already logged with value='${value}' for ${whose} Attempted logging new value '${now}'.`;
+  throw new StatusError('Invalid', `Changing param values is not allowed. ${what}`);
 }
 
 /** Values of many owners, each owner's in order of key; an owner without any has no entry. */

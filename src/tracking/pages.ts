@@ -4,11 +4,12 @@ import { z } from 'zod';
 import { StatusError } from '../kube/status-error.ts';
 import { MLFLOW_VERSION } from './api.ts';
 import { type FileEntry, findArtifactPath, listArtifacts } from './artifacts.ts';
+import { trackingOf } from './door.ts';
 import { searchExperiments } from './experiments.ts';
 import { Html, html } from './html.ts';
 import { parseRequest } from './request-shape.ts';
 import { getRun, type Run, searchRuns } from './run-view.ts';
-import type { Tracking } from './tracking.ts';
+import type { Shared, Tracking } from './tracking.ts';
 
 const EXPERIMENTS_SHOWN = 100;
 const RUNS_SHOWN = 20;
@@ -24,10 +25,13 @@ const STYLE = new Html(
 );
 
 /** Adds `/` and `/experiments/:id/runs/:run`. */
-export function addPages(server: FastifyInstance, tracking: Tracking): void {
-  server.get('/', async (_request, reply) => reply.headers(HEADERS).send((await showFront(tracking)).text));
+export function addPages(server: FastifyInstance, shared: Shared): void {
+  server.get('/', async (request, reply) =>
+    reply.headers(HEADERS).send((await showFront(trackingOf(request, shared))).text),
+  );
   server.get('/experiments/:experiment/runs/:run', async (request, reply) => {
     const { experiment, run: id } = parseRequest(z.object({ experiment: z.string(), run: z.string() }), request.params);
+    const tracking = trackingOf(request, shared);
     const run = await getRun(tracking, id);
     if (run.info.experiment_id !== experiment) {
       throw new StatusError('NotFound', `cannot show run ${id}: it is not of experiment ${experiment}`);

@@ -5,6 +5,11 @@ import type { SearchTarget } from './search-sql.ts';
 
 const TAG = 'mlflow.prompt.is_prompt';
 
+/** True of tags that make a registered model a prompt, which has no files. */
+export function isPrompt(tags: readonly { readonly key: string; readonly value: string }[]): boolean {
+  return tags.findLast(({ key }) => key === TAG)?.value.toLowerCase() === 'true';
+}
+
 /** A filter without its conditions on being a prompt, and what those come to; models are meant when there are none. */
 export interface PromptSplit {
   readonly conditions: readonly Condition[];

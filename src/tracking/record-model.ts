@@ -6,12 +6,15 @@ import { logBatch } from './runs.ts';
 import type { Tracking } from './tracking.ts';
 
 const TAG = 'mlflow.log-model.history';
+const MANDATORY_FIELDS = ['run_id', 'utc_time_created', 'artifact_path', 'flavors'];
 
 /** Adds the model, a JSON object, to the run's list. @throws Invalid when it is none; NotFound */
 export async function recordModel(tracking: Tracking, runId: string, modelJson: string): Promise<void> {
   const model = parse(modelJson);
-  if (!isJsonObject(model) || !('artifact_path' in model) || !('flavors' in model)) {
-    throw new StatusError('Invalid', 'Malformed model info: use a JSON object with artifact_path and flavors.');
+  const missing = MANDATORY_FIELDS.filter((field) => !isJsonObject(model) || !(field in model));
+  if (missing.length > 0) {
+    const fields = missing.map((field) => `'${field}'`).join(', ');
+    throw new StatusError('Invalid', `Model json is missing mandatory fields: {${fields}}`);
   }
   const owned = await readOwned(tracking, 'tracking_tags', { kind: 'run', owners: [runId] });
   const before = parse(owned.get(runId)?.find(({ key }) => key === TAG)?.value ?? '[]');
@@ -23,6 +26,6 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new StatusError('Invalid', `Malformed model info: it is not JSON (${String(error)}).`, { cause: error });
+    throw new StatusError('Invalid', `Malformed model info. \n ${text} \n is not a valid JSON.`, { cause: error });
   }
 }

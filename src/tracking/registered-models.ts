@@ -2,12 +2,12 @@
  * Registered models: names under which versions are published. Knows names, tags and aliases; versions are elsewhere.
  */
 import { sql } from 'kysely';
-import { StatusError } from '../kube/status-error.ts';
+import { ignoreNotFound, StatusError } from '../kube/status-error.ts';
 import { isUniqueViolation } from '../sql/database-error.ts';
 import { checkAlias, checkModelName } from './check-name.ts';
 import type { Search } from './experiments.ts';
 import { MODEL_TAG_VALUE_LENGTH_MAX } from './limits.ts';
-import { deleteOwned, deleteTag, type KeyValue, readOwned, setTags } from './owned-values.ts';
+import { checkTags, deleteOwned, deleteTag, type KeyValue, readOwned, setTags } from './owned-values.ts';
 import { type Paged, toPage } from './page-token.ts';
 import { splitPrompts } from './prompts.ts';
 import type { RegisteredModelRow } from './schema.ts';
@@ -28,6 +28,8 @@ export interface Alias {
   readonly version: string;
 }
 
+const TAG_RULE = { lengthMax: MODEL_TAG_VALUE_LENGTH_MAX, tooLong: 'refuse' } as const;
+
 const TARGET: SearchTarget = {
   attributes: { name: 'text', timestamp: 'number', last_updated_timestamp: 'number', creation_timestamp: 'number' },
   entities: ['attribute', 'tag'],
@@ -43,9 +45,11 @@ const TARGET: SearchTarget = {
 /** @throws AlreadyExists, Invalid */
 export async function createModel(tracking: Tracking, { name, description, tags }: NewModel): Promise<void> {
   checkModelName(name);
+  checkTags(tags, TAG_RULE);
   const nowMs = tracking.clock.nowMs();
   const row: RegisteredModelRow = {
     model_key: tracking.newId(),
+    workspace: tracking.workspace,
     name,
     description,
     last_version: 0,
@@ -59,8 +63,9 @@ export async function createModel(tracking: Tracking, { name, description, tags 
 }
 
 /** @throws NotFound */
-export async function getModelRow({ db }: Tracking, name: string): Promise<RegisteredModelRow> {
-  const query = db.selectFrom('tracking_registered_models').selectAll().where('name', '=', name);
+export async function getModelRow({ db, workspace }: Tracking, name: string): Promise<RegisteredModelRow> {
+  const models = db.selectFrom('tracking_registered_models').selectAll().where('workspace', '=', workspace);
+  const query = models.where('name', '=', name);
   const row = await query.executeTakeFirst();
   if (row) return row;
   throw new StatusError('NotFound', `Registered Model with name=${name} not found`);
@@ -107,6 +112,7 @@ export async function deleteModel(tracking: Tracking, name: string): Promise<voi
 
 /** @throws NotFound, Invalid */
 export async function setModelTag(tracking: Tracking, name: string, tag: KeyValue): Promise<void> {
+  checkTags([tag], TAG_RULE);
   const { model_key } = await getModelRow(tracking, name);
   await tagModel(tracking, model_key, [tag]);
 }
@@ -120,17 +126,19 @@ export async function deleteModelTag(tracking: Tracking, name: string, key: stri
 /** Points the alias at the version, wherever it pointed. @throws NotFound, Invalid */
 export async function setAlias(tracking: Tracking, name: string, { alias, version }: Alias): Promise<void> {
   checkAlias(alias);
-  const { model_key } = await getModelRow(tracking, name);
-  const found = await tracking.db
-    .selectFrom('tracking_model_versions')
-    .select('version')
-    .where('model_key', '=', model_key)
-    .where('version', '=', Number(version))
-    .executeTakeFirst();
+  const model = await getModelRow(tracking, name).catch(ignoreNotFound);
+  const found =
+    model &&
+    (await tracking.db
+      .selectFrom('tracking_model_versions')
+      .select(['model_key', 'version'])
+      .where('model_key', '=', model.model_key)
+      .where('version', '=', Number(version))
+      .executeTakeFirst());
   if (!found) throw new StatusError('NotFound', `Model Version (name=${name}, version=${version}) not found`);
   await tracking.db
     .insertInto('tracking_aliases')
-    .values({ model_key, alias, version: found.version })
+    .values({ ...found, alias })
     .onConflict((conflict) => conflict.columns(['model_key', 'alias']).doUpdateSet({ version: found.version }))
     .execute();
 }
@@ -158,6 +166,7 @@ export async function searchModels(tracking: Tracking, search: Search): Promise<
   let query = tracking.db
     .selectFrom('tracking_registered_models')
     .selectAll()
+    .where('workspace', '=', tracking.workspace)
     .where(toWhere(conditions, TARGET, tracking.dialect))
     .where(predicate);
   for (const order of toOrderBy(orders, TARGET)) query = query.orderBy(order);
@@ -175,13 +184,8 @@ export function readModelTags(tracking: Tracking, owners: readonly string[]) {
   return readOwned(tracking, 'tracking_tags', { kind: 'registered-model', owners });
 }
 
-/** For deletions that may find nothing. */
-export function ignoreNotFound(error: unknown): void {
-  if (!(error instanceof StatusError) || error.reason !== 'NotFound') throw error;
-}
-
 function tagModel(tracking: Tracking, owner: string, tags: readonly KeyValue[]): Promise<void> {
-  return setTags(tracking, { kind: 'registered-model', owner }, { tags, lengthMax: MODEL_TAG_VALUE_LENGTH_MAX });
+  return setTags(tracking, { kind: 'registered-model', owner }, { tags, rule: TAG_RULE });
 }
 
 function refuseTakenName(name: string): (error: unknown) => never {

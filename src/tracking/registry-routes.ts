@@ -3,7 +3,7 @@
  */
 import { z } from 'zod';
 import { nothing } from './experiment-routes.ts';
-import { MODEL_RESULTS_DEFAULT, SEARCH_RESULTS_MAX } from './limits.ts';
+import { MODEL_RESULTS_DEFAULT, MODEL_RESULTS_MAX, VERSION_RESULTS_DEFAULT, VERSION_RESULTS_MAX } from './limits.ts';
 import { getLoggedModelRow } from './logged-models.ts';
 import {
   createVersion,
@@ -29,24 +29,31 @@ import {
   setModelTag,
   updateModel,
 } from './registered-models.ts';
+import { isPrompt } from './prompts.ts';
 import { showModels, showVersions } from './registry-view.ts';
-import { int64, keyValue, listOf } from './request-shape.ts';
+import { countOf, keyValue, listOf, queryListOf, text } from './request-shape.ts';
 import { nextPage, type Route, route, toPageRequest } from './route.ts';
 import type { Tracking } from './tracking.ts';
+import { checkSource } from './version-source.ts';
 
-const oneModel = z.object({ name: z.string() });
-const oneVersion = oneModel.extend({ version: z.coerce.string() });
+const oneModel = z.object({ name: text });
+const oneVersion = oneModel.extend({ version: z.coerce.string().min(1) });
 const someModel = oneModel.extend({ description: z.string().default('') });
-const latestInput = oneModel.extend({ stages: listOf(z.string()) });
+const latestInput = oneModel.extend({ stages: queryListOf(z.string()) });
 const searchInput = z.object({
   filter: z.string().default(''),
-  max_results: int64.pipe(z.int().min(1)).default(MODEL_RESULTS_DEFAULT),
-  order_by: listOf(z.string()),
+  order_by: queryListOf(z.string()),
   page_token: z.string().optional(),
 });
+const searchModelsInput = searchInput.extend({
+  max_results: countOf({ max: MODEL_RESULTS_MAX, fallback: MODEL_RESULTS_DEFAULT }),
+});
+const searchVersionsInput = searchInput.extend({
+  max_results: countOf({ max: VERSION_RESULTS_MAX, fallback: VERSION_RESULTS_DEFAULT }),
+});
 
-function toSearch({ filter, max_results, order_by, page_token }: z.output<typeof searchInput>) {
-  const page = toPageRequest(Math.min(max_results, SEARCH_RESULTS_MAX), page_token);
+function toSearch({ filter, max_results, order_by, page_token }: z.output<typeof searchModelsInput>) {
+  const page = toPageRequest(max_results, page_token);
   return { filter, orderBy: order_by, view: 'ALL', page } as const;
 }
 
@@ -77,7 +84,7 @@ const modelRoutes: readonly Route[] = [
     answer: async (tracking, { name }) => showModel(tracking, name),
   }),
   route('POST /registered-models/rename', {
-    input: oneModel.extend({ new_name: z.string() }),
+    input: oneModel.extend({ new_name: text }),
     answer: async (tracking, { name, new_name }) => {
       await updateModel(tracking, name, { newName: new_name });
       return showModel(tracking, new_name);
@@ -95,7 +102,7 @@ const modelRoutes: readonly Route[] = [
     answer: async (tracking, { name }) => deleteModel(tracking, name).then(nothing),
   }),
   route('GET /registered-models/search', {
-    input: searchInput,
+    input: searchModelsInput,
     answer: async (tracking, input) => {
       const found = await searchModels(tracking, toSearch(input));
       return { registered_models: await showModels(tracking, found.items), ...nextPage(found) };
@@ -108,19 +115,19 @@ const modelRoutes: readonly Route[] = [
     answer: async (tracking, { name, ...tag }) => setModelTag(tracking, name, tag).then(nothing),
   }),
   route('DELETE /registered-models/delete-tag', {
-    input: oneModel.extend({ key: z.string() }),
+    input: oneModel.extend({ key: text }),
     answer: async (tracking, { name, key }) => deleteModelTag(tracking, name, key).then(nothing),
   }),
   route('POST /registered-models/alias', {
-    input: oneVersion.extend({ alias: z.string() }),
+    input: oneVersion.extend({ alias: text }),
     answer: async (tracking, { name, ...alias }) => setAlias(tracking, name, alias).then(nothing),
   }),
   route('DELETE /registered-models/alias', {
-    input: oneModel.extend({ alias: z.string() }),
+    input: oneModel.extend({ alias: text }),
     answer: async (tracking, { name, alias }) => deleteAlias(tracking, name, alias).then(nothing),
   }),
   route('GET /registered-models/alias', {
-    input: oneModel.extend({ alias: z.string() }),
+    input: oneModel.extend({ alias: text }),
     answer: async (tracking, { name, alias }) =>
       showVersion(tracking, { name, version: await getAliasedVersion(tracking, name, alias) }),
   }),
@@ -129,7 +136,7 @@ const modelRoutes: readonly Route[] = [
 const versionRoutes: readonly Route[] = [
   route('POST /model-versions/create', {
     input: someModel.extend({
-      source: z.string(),
+      source: text,
       run_id: z.string().default(''),
       run_link: z.string().default(''),
       model_id: z.string().default(''),
@@ -137,6 +144,7 @@ const versionRoutes: readonly Route[] = [
     }),
     answer: async (tracking, { run_id, run_link, model_id, ...input }, { user }) => {
       const ids = { runId: run_id, runLink: run_link, modelId: model_id, userId: user };
+      if (!isPrompt(input.tags)) await checkSource(tracking, { ...ids, source: input.source });
       const version = await createVersion(tracking, { ...input, ...ids });
       return showVersion(tracking, { name: input.name, version });
     },
@@ -150,7 +158,7 @@ const versionRoutes: readonly Route[] = [
     },
   }),
   route('POST /model-versions/transition-stage', {
-    input: oneVersion.extend({ stage: z.string(), archive_existing_versions: z.boolean().default(false) }),
+    input: oneVersion.extend({ stage: text, archive_existing_versions: z.boolean().default(false) }),
     answer: async (tracking, { stage, archive_existing_versions, ...id }) => {
       await setStage(tracking, id, { stage, archiveOthers: archive_existing_versions });
       return showVersion(tracking, id);
@@ -161,7 +169,7 @@ const versionRoutes: readonly Route[] = [
     answer: async (tracking, id) => deleteVersion(tracking, id).then(nothing),
   }),
   route('GET /model-versions/search', {
-    input: searchInput,
+    input: searchVersionsInput,
     answer: async (tracking, input) => {
       const found = await searchVersions(tracking, toSearch(input));
       return { model_versions: await showVersions(tracking, found.items), ...nextPage(found) };
@@ -176,7 +184,7 @@ const versionRoutes: readonly Route[] = [
     answer: async (tracking, { key, value, ...id }) => setVersionTag(tracking, id, { key, value }).then(nothing),
   }),
   route('DELETE /model-versions/delete-tag', {
-    input: oneVersion.extend({ key: z.string() }),
+    input: oneVersion.extend({ key: text }),
     answer: async (tracking, { key, ...id }) => deleteVersionTag(tracking, id, key).then(nothing),
   }),
 ];

@@ -26,13 +26,16 @@ export interface ModelVersion {
   readonly aliases: readonly string[];
 }
 
+/** A version as its model shows it. */
+export type LatestVersion = Omit<ModelVersion, 'aliases'>;
+
 /** MLflow's RegisteredModel. */
 export interface RegisteredModel {
   readonly name: string;
   readonly creation_timestamp: number;
   readonly last_updated_timestamp: number;
-  readonly description: string;
-  readonly latest_versions: readonly ModelVersion[];
+  readonly description?: string;
+  readonly latest_versions: readonly LatestVersion[];
   readonly tags: readonly KeyValue[];
   readonly aliases: readonly Alias[];
 }
@@ -53,13 +56,14 @@ export async function showModels(tracking: Tracking, rows: readonly RegisteredMo
   const keys = rows.map((row) => row.model_key);
   const tags = await readModelTags(tracking, keys);
   const aliases = await readAliases(tracking, keys);
-  const latest = new Map<string, ModelVersion[]>();
-  for (const version of await showLatest(tracking, keys)) append(latest, version.name, version);
+  const latest = new Map<string, LatestVersion[]>();
+  // Without aliases, as MLflow: the model lists them itself.
+  for (const { aliases: _own, ...version } of await showLatest(tracking, keys)) append(latest, version.name, version);
   return rows.map((row) => ({
     name: row.name,
     creation_timestamp: row.creation_time,
     last_updated_timestamp: row.last_update_time,
-    description: row.description,
+    ...(row.description !== '' && { description: row.description }),
     latest_versions: latest.get(row.name) ?? [],
     tags: tags.get(row.model_key) ?? [],
     aliases: (aliases.get(row.model_key) ?? []).map(({ alias, version }) => ({ alias, version: String(version) })),

@@ -19,26 +19,77 @@ export const int64 = z.preprocess(
 /** A double; what JSON cannot say comes as NaN, Infinity or -Infinity in quotes. */
 export const double = z.preprocess(toDouble, z.union([z.number(), z.nan(), z.literal([Infinity, -Infinity])]));
 
-/** Like protobuf's repeated fields: absent is empty, one value (of a query) is a list of one. */
+/** Like protobuf's repeated fields: absent is empty. */
 export function listOf<T extends z.ZodType>(item: T) {
-  return z.preprocess((value) => {
-    if (value === undefined) return [];
-    return Array.isArray(value) ? value : [value];
-  }, z.array(item));
+  return z.array(item).default([]);
 }
 
-/** A tag, a parameter: both texts, the value empty when absent. */
-export const keyValue = z.object({ key: z.string(), value: z.string().default('') });
+/** A list in a query, where one value is a list of one. */
+export function queryListOf<T extends z.ZodType>(item: T) {
+  return z.preprocess((value) => (value === undefined || Array.isArray(value) ? value : [value]), listOf(item));
+}
 
-/** @throws Invalid with the field's path, in MLflow's words. */
+/** An answer as protobuf's JSON mapping writes it: a list without items is not there. */
+export function dropEmptyLists(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(dropEmptyLists);
+  if (typeof value !== 'object' || value === null) return value;
+  const kept: Record<string, unknown> = {};
+  for (const [key, item] of Object.entries(value)) {
+    if (!Array.isArray(item) || item.length > 0) kept[key] = dropEmptyLists(item);
+  }
+  return kept;
+}
+
+/** A text that must be there; protobuf's JSON cannot tell an empty one from none. */
+export const text = z.string().min(1);
+
+/** A tag, a parameter: both texts, the value empty when absent. */
+export const keyValue = z.object({ key: text, value: z.string().default('') });
+
+/** How many results at most, as MLflow's stores check it. */
+export function countOf({ max, fallback }: { max: number; fallback: number }) {
+  return int64
+    .refine((count) => count > 0, { error: 'It must be a positive integer', abort: true })
+    .refine((count) => count <= max, `It must be at most ${max}`)
+    .default(fallback);
+}
+
+/** @throws Invalid with the field's path, in the words of mlflow/server/handlers.py. */
 export function parseRequest<T extends z.ZodType>(shape: T, request: unknown): z.output<T> {
-  const parsed = shape.safeParse(dropNulls(request ?? {}));
+  const kept = dropNulls(request ?? {});
+  const parsed = shape.safeParse(kept);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  const field = formatPath(issue?.path ?? []);
-  const isMissing = issue?.code === 'invalid_type' && issue.message.endsWith('received undefined');
-  if (isMissing) throw new StatusError('Invalid', `Missing value for required parameter '${field}'.`);
-  throw new StatusError('Invalid', `Invalid value for parameter '${field}' supplied: ${issue?.message}`);
+  throw new StatusError('Invalid', issue ? explain(issue, kept) : parsed.error.message);
+}
+
+/** How MLflow ends what it says of a request's shape. */
+export const SEE_DOCS = 'See the API docs for more information about request parameters.';
+
+/** The message of a check that finds nothing where something must be. */
+export const MISSING = 'missing';
+
+function explain({ code, path, message }: z.core.$ZodIssue, request: unknown): string {
+  const field = formatPath(path);
+  const value = path.reduce<unknown>((part, key) => Reflect.get(Object(part), key), request);
+  if (code === 'custom' && message !== MISSING && !message.startsWith('It must ')) return message;
+  if (value === undefined || message === MISSING || (value === '' && code === 'too_small')) {
+    return `Missing value for required parameter '${field}'. ${SEE_DOCS}`;
+  }
+  const said = `Invalid value ${JSON.stringify(value)} for parameter '${field}' supplied`;
+  if (code === 'custom') return `${said}. ${message}`;
+  if (code === 'invalid_type' || code === 'invalid_union')
+    return `${said}:  Hint: Value was of type '${pythonTypeOf(value)}'. ${SEE_DOCS}`;
+  return `${said}: ${message}`;
+}
+
+/** What MLflow's server, a Python program, calls the type of a JSON value. */
+function pythonTypeOf(value: unknown): string {
+  if (Array.isArray(value)) return 'list';
+  if (typeof value === 'string') return 'str';
+  if (typeof value === 'boolean') return 'bool';
+  if (typeof value === 'number') return Number.isInteger(value) ? 'int' : 'float';
+  return 'dict';
 }
 
 function toDouble(value: unknown): unknown {

@@ -1,6 +1,16 @@
 /** What runs read and wrote: data sets and logged models. Knows nothing of their content. */
+import { StatusError } from '../kube/status-error.ts';
 import { chunk, insertRows } from '../sql/insert-rows.ts';
-import { DATASETS_PER_BATCH_MAX } from './limits.ts';
+import { checkLength } from './check-name.ts';
+import { keepOwn } from './experiments.ts';
+import {
+  DATASET_LENGTHS_MAX,
+  DATASET_SEARCH_EXPERIMENTS_MAX,
+  DATASET_SUMMARIES_MAX,
+  DATASETS_PER_BATCH_MAX,
+  INPUT_TAG_KEY_LENGTH_MAX,
+  INPUT_TAG_VALUE_LENGTH_MAX,
+} from './limits.ts';
 import { append, type KeyValue } from './owned-values.ts';
 import { checkCount, getActiveRun } from './runs.ts';
 import type { InputRow, RunModelRow } from './schema.ts';
@@ -38,6 +48,7 @@ const MODEL_KEYS = ['run_id', 'direction', 'model_id'];
 /** Notes what a run reads; the same data set again changes nothing. @throws NotFound, Invalid */
 export async function logInputs(tracking: Tracking, runId: string, inputs: NewInputs): Promise<void> {
   checkCount('datasets', inputs.datasets.length, DATASETS_PER_BATCH_MAX);
+  for (const input of inputs.datasets) checkInput(input);
   await inTransaction(tracking, async (within) => {
     await getActiveRun(within, runId);
     const rows = inputs.datasets.map((input) => toRow(runId, input));
@@ -56,6 +67,42 @@ export async function logOutputs(tracking: Tracking, runId: string, models: RunF
   await insertRows(tracking.db, rows, { table: 'tracking_run_models', keys: MODEL_KEYS, onConflict: 'replace' });
 }
 
+/** A data set that runs of an experiment read, and what for. */
+export interface DatasetSummary {
+  readonly experiment_id: string;
+  readonly name: string;
+  readonly digest: string;
+  readonly context?: string;
+}
+
+/** The data sets of these experiments' runs, each once. @throws Invalid for no or too many experiments */
+export async function searchDatasets(
+  tracking: Tracking,
+  experimentIds: readonly string[],
+): Promise<readonly DatasetSummary[]> {
+  if (experimentIds.length === 0) {
+    throw new StatusError('Invalid', 'SearchDatasets request must specify at least one experiment_id.');
+  }
+  if (experimentIds.length > DATASET_SEARCH_EXPERIMENTS_MAX) {
+    const received = `Received ${experimentIds.length} experiment_ids.`;
+    const rule = `cannot specify more than ${DATASET_SEARCH_EXPERIMENTS_MAX} experiment_ids`;
+    throw new StatusError('Invalid', `SearchDatasets request ${rule}. ${received}`);
+  }
+  const ids = await keepOwn(tracking, experimentIds);
+  if (ids.length === 0) return [];
+  const rows = await tracking.db
+    .selectFrom('tracking_inputs as input')
+    .innerJoin('tracking_runs as run', 'run.run_id', 'input.run_id')
+    .select(['run.experiment_id', 'input.name', 'input.digest', 'input.context'])
+    .distinct()
+    .where('run.experiment_id', 'in', ids)
+    .orderBy('input.name')
+    .orderBy('input.digest')
+    .limit(DATASET_SUMMARIES_MAX)
+    .execute();
+  return rows.map(({ context, ...row }) => ({ ...row, ...(context !== null && { context }) }));
+}
+
 /** Inputs and outputs by run; a run without any has no entry. */
 export async function readFlows({ db }: Tracking, runIds: readonly string[]): Promise<ReadonlyMap<string, RunFlow>> {
   const datasets = new Map<string, InputRow[]>();
@@ -68,6 +115,16 @@ export async function readFlows({ db }: Tracking, runIds: readonly string[]): Pr
   }
   const ids = new Set([...datasets.keys(), ...models.keys()]);
   return new Map([...ids].map((id) => [id, toFlow(datasets.get(id) ?? [], models.get(id) ?? [])]));
+}
+
+function checkInput({ dataset, tags }: DatasetInput): void {
+  for (const [field, lengthMax] of Object.entries(DATASET_LENGTHS_MAX)) {
+    checkLength(String(Reflect.get(dataset, field) ?? ''), field, lengthMax);
+  }
+  for (const { key, value } of tags) {
+    checkLength(key, 'key', INPUT_TAG_KEY_LENGTH_MAX);
+    checkLength(value, 'value', INPUT_TAG_VALUE_LENGTH_MAX);
+  }
 }
 
 function toFlow(datasets: readonly InputRow[], models: readonly RunModelRow[]): RunFlow {

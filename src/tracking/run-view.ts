@@ -1,6 +1,6 @@
 /** Whole runs as MLflow's REST API shows them, one or a page of them. Writes nothing. */
 import { sql } from 'kysely';
-import { type Search, stageOf } from './experiments.ts';
+import { keepOwn, type Search, stageOf } from './experiments.ts';
 import { readLatest, type WireMetric } from './metrics.ts';
 import { type KeyValue, readOwned } from './owned-values.ts';
 import { type Paged, toPage } from './page-token.ts';
@@ -73,11 +73,12 @@ export async function searchRuns(
 ): Promise<Paged<Run>> {
   const conditions = parseFilter(search.filter, TARGET);
   const orders = search.orderBy.map((order) => parseOrder(order, TARGET));
-  if (experimentIds.length === 0) return { items: [] };
+  const ids = await keepOwn(tracking, experimentIds);
+  if (ids.length === 0) return { items: [] };
   let query = tracking.db
     .selectFrom('tracking_runs')
     .selectAll()
-    .where('experiment_id', 'in', experimentIds)
+    .where('experiment_id', 'in', ids)
     .where(toWhere(conditions, TARGET, tracking.dialect));
   if (search.view !== 'ALL') query = query.where('lifecycle_stage', '=', stageOf(search.view));
   for (const order of toOrderBy(orders, TARGET)) query = query.orderBy(order);

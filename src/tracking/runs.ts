@@ -1,7 +1,7 @@
 /** Runs: one execution each, with parameters, metrics and tags. Knows their life; nothing of HTTP. */
+import { sql } from 'kysely';
 import { StatusError } from '../kube/status-error.ts';
-import { checkLength } from './check-name.ts';
-import { getActiveExperiment } from './experiments.ts';
+import { getActiveExperiment, isOwn } from './experiments.ts';
 import {
   ITEMS_PER_BATCH_MAX,
   METRICS_PER_BATCH_MAX,
@@ -10,13 +10,14 @@ import {
   RUN_TAG_VALUE_LENGTH_MAX,
   TAGS_PER_BATCH_MAX,
 } from './limits.ts';
-import { logMetrics, type MetricPoint } from './metrics.ts';
-import { deleteTag, type KeyValue, setParams, setTags } from './owned-values.ts';
+import { checkPoints, logMetrics, type MetricPoint } from './metrics.ts';
+import { checkParams, checkTags, deleteTag, type KeyValue, setParams, setTags } from './owned-values.ts';
 import { nameRun } from './run-name.ts';
 import type { LifecycleStage, RunRow, RunStatus } from './schema.ts';
 import { inTransaction, type Tracking } from './tracking.ts';
 
 const NAME_TAG = 'mlflow.runName';
+const TAG_RULE = { lengthMax: RUN_TAG_VALUE_LENGTH_MAX, tooLong: 'cut' } as const;
 
 export interface NewRun {
   readonly experimentId: string;
@@ -36,17 +37,19 @@ export interface Batch {
   readonly metrics: readonly MetricPoint[];
   readonly params: readonly KeyValue[];
   readonly tags: readonly KeyValue[];
+  /** Errors name the one thing, not its place in a list. */
+  readonly single?: boolean;
 }
 
 /** Starts a run. @throws NotFound when there is no such experiment, Invalid when it is deleted. */
 export async function createRun(tracking: Tracking, wanted: NewRun): Promise<RunRow> {
-  const { artifact_location } = await getActiveExperiment(tracking, wanted.experimentId);
+  const { experiment_id, artifact_location } = await getActiveExperiment(tracking, wanted.experimentId);
   const runId = tracking.newId();
   const tagged = wanted.tags.find(({ key }) => key === NAME_TAG)?.value;
   const name = wanted.runName || tagged || nameRun(runId);
   const row: RunRow = {
     run_id: runId,
-    experiment_id: wanted.experimentId,
+    experiment_id,
     run_name: name,
     user_id: wanted.userId,
     status: 'RUNNING',
@@ -55,6 +58,7 @@ export async function createRun(tracking: Tracking, wanted: NewRun): Promise<Run
     artifact_uri: `${artifact_location.replace(/\/+$/, '')}/${runId}/artifacts`,
     lifecycle_stage: 'active',
   };
+  checkTags(wanted.tags, TAG_RULE);
   await inTransaction(tracking, async (within) => {
     await within.db.insertInto('tracking_runs').values(row).execute();
     await tagRun(within, runId, [...wanted.tags, { key: NAME_TAG, value: name }]);
@@ -63,8 +67,10 @@ export async function createRun(tracking: Tracking, wanted: NewRun): Promise<Run
 }
 
 /** @throws NotFound */
-export async function getRunRow({ db }: Tracking, runId: string): Promise<RunRow> {
-  const row = await db.selectFrom('tracking_runs').selectAll().where('run_id', '=', runId).executeTakeFirst();
+export async function getRunRow(tracking: Tracking, runId: string): Promise<RunRow> {
+  const { db } = tracking;
+  const query = db.selectFrom('tracking_runs').selectAll().where('run_id', '=', runId);
+  const row = await query.where(isOwn(tracking, sql.ref('tracking_runs.experiment_id'))).executeTakeFirst();
   if (row) return row;
   throw new StatusError('NotFound', `Run with id=${runId} not found`);
 }
@@ -108,7 +114,7 @@ export async function logBatch(tracking: Tracking, runId: string, batch: Batch):
   checkBatch(batch);
   await inTransaction(tracking, async (within) => {
     await getActiveRun(within, runId);
-    const params = { params: batch.params, lengthMax: PARAM_VALUE_LENGTH_MAX };
+    const params = { params: batch.params, lengthMax: PARAM_VALUE_LENGTH_MAX, batch: batch.single !== true };
     await setParams(within, { kind: 'run', owner: runId }, params);
     await logMetrics(within, runId, batch.metrics);
     await setRunTags(within, runId, batch.tags);
@@ -126,19 +132,21 @@ async function setRunTags(tracking: Tracking, runId: string, tags: readonly KeyV
   await tagRun(tracking, runId, tags);
   const name = tags.findLast(({ key }) => key === NAME_TAG)?.value;
   if (!name) return;
-  checkLength(name, NAME_TAG, RUN_TAG_VALUE_LENGTH_MAX);
   await tracking.db.updateTable('tracking_runs').set({ run_name: name }).where('run_id', '=', runId).execute();
 }
 
 function tagRun(tracking: Tracking, runId: string, tags: readonly KeyValue[]): Promise<void> {
-  return setTags(tracking, { kind: 'run', owner: runId }, { tags, lengthMax: RUN_TAG_VALUE_LENGTH_MAX });
+  return setTags(tracking, { kind: 'run', owner: runId }, { tags, rule: TAG_RULE });
 }
 
-function checkBatch({ metrics, params, tags }: Batch): void {
+function checkBatch({ metrics, params, tags, single = false }: Batch): void {
   checkCount('metrics', metrics.length, METRICS_PER_BATCH_MAX);
   checkCount('params', params.length, PARAMS_PER_BATCH_MAX);
   checkCount('tags', tags.length, TAGS_PER_BATCH_MAX);
   checkCount('metrics, params, and tags', metrics.length + params.length + tags.length, ITEMS_PER_BATCH_MAX);
+  checkPoints(metrics, !single);
+  checkParams(params, !single);
+  checkTags(tags, TAG_RULE, !single);
 }
 
 /** @throws Invalid when a request brings more than it may; shared by all batches. */

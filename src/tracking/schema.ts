@@ -8,6 +8,8 @@ export type OwnerKind = 'experiment' | 'run' | 'logged-model' | 'registered-mode
 
 export interface ExperimentRow {
   readonly experiment_id: string;
+  /** Its tenant: a namespace of the cluster. */
+  readonly workspace: string;
   readonly name: string;
   readonly artifact_location: string;
   readonly lifecycle_stage: LifecycleStage;
@@ -89,6 +91,7 @@ export interface LoggedModelRow {
  */
 export interface RegisteredModelRow {
   readonly model_key: string;
+  readonly workspace: string;
   readonly name: string;
   readonly description: string;
   readonly last_version: number;

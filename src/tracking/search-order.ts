@@ -13,6 +13,6 @@ export function parseOrder(source: string, searchable: Searchable): Order {
   const identifier = parseIdentifier(reader, searchable);
   const descending = reader.accept('DESC');
   if (!descending) reader.accept('ASC');
-  if (reader.isAtEnd) return { ...identifier, descending };
+  if (reader.isAtEnd && identifier.entity !== 'dataset') return { ...identifier, descending };
   throw new StatusError('Invalid', `Invalid order_by ${JSON.stringify(source)}: use an identifier and ASC or DESC.`);
 }

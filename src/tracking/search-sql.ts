@@ -26,12 +26,15 @@ export function toWhere(
   return parts.length === 0 ? sql<boolean>`1 = 1` : sql<boolean>`${sql.join(parts, sql` and `)}`;
 }
 
-/** What to sort by; rows without a value come last, whichever the direction. */
+/** What to sort by; whichever the direction, NaN comes behind all numbers and rows without a value come last. */
 export function toOrderBy(orders: readonly Order[], target: SearchTarget): RawBuilder<unknown>[] {
   return orders.flatMap((order) => {
     const value = toValue(order, target);
     const direction = order.descending ? sql`desc` : sql`asc`;
-    return [sql`case when ${value} is null then 1 else 0 end`, sql`${value} ${direction}`];
+    if (order.entity !== 'metric' || !target.metrics)
+      return [sql`case when ${value} is null then 1 else 0 end`, sql`${value} ${direction}`];
+    const isNan = sql`(select max(found.is_nan) ${fromMetrics(order.key, target.metrics, target)})`;
+    return [sql`coalesce(${isNan}, 2)`, sql`${value} ${direction}`];
   });
 }
 
@@ -51,10 +54,7 @@ interface Rows {
 
 function findRows({ entity, key }: Identifier, target: SearchTarget): Rows {
   if (entity === 'metric' && target.metrics) {
-    const { table, column } = target.metrics;
-    const owned = sql`${sql.ref(`found.${column}`)} = ${target.owner}`;
-    const from = sql`from ${sql.table(table)} as found where ${owned} and found.key = ${key}`;
-    return { from: sql`${from} and found.is_nan = 0`, value: sql`found.value` };
+    return { from: sql`${fromMetrics(key, target.metrics, target)} and found.is_nan = 0`, value: sql`found.value` };
   }
   if (entity === 'dataset') {
     const from = sql`from tracking_inputs as found where found.run_id = ${target.owner}`;
@@ -63,6 +63,14 @@ function findRows({ entity, key }: Identifier, target: SearchTarget): Rows {
   const table = sql.table(entity === 'param' ? 'tracking_params' : 'tracking_tags');
   const owned = sql`found.kind = ${target.ownerKind} and found.owner = ${target.owner}`;
   return { from: sql`from ${table} as found where ${owned} and found.key = ${key}`, value: sql`found.value` };
+}
+
+function fromMetrics(
+  key: string,
+  { table, column }: NonNullable<SearchTarget['metrics']>,
+  { owner }: SearchTarget,
+): RawBuilder<unknown> {
+  return sql`from ${sql.table(table)} as found where ${sql.ref(`found.${column}`)} = ${owner} and found.key = ${key}`;
 }
 
 /** The value of one attribute, metric, parameter or tag of the row at hand; null when it has none. */

@@ -8,7 +8,7 @@ import { migrate } from '../sql/migrate.ts';
 import type { Database } from '../sql/open-database.ts';
 import { addApi } from './api.ts';
 import { addArtifactProxy } from './artifact-proxy.ts';
-import { addDoor, type Authenticate } from './door.ts';
+import { addDoor, type Authenticate, type Authorize } from './door.ts';
 import { toErrorAnswer } from './error-door.ts';
 import { ensureDefaultExperiment } from './experiments.ts';
 import { BODY_BYTES_MAX } from './limits.ts';
@@ -16,7 +16,7 @@ import { trackingMigrations } from './migrations.ts';
 import { addPages } from './pages.ts';
 import { addRequestMetrics } from './request-metrics.ts';
 import type { TrackingSchema } from './schema.ts';
-import type { Tracking } from './tracking.ts';
+import { DEFAULT_WORKSPACE, type Shared } from './tracking.ts';
 
 const CLOSE_GRACE_MS = 2_000;
 
@@ -35,6 +35,8 @@ export interface TrackingOptions {
   readonly owner: string;
   /** Without it, no token is good. @throws Unauthorized */
   readonly authenticate?: Authenticate;
+  /** Asked of whoever has a token and works outside the namespace of their own service account. */
+  readonly authorize?: Authorize;
   /** Names besides loopback's that only this machine resolves to this server. */
   readonly allowedHosts?: readonly string[];
   /** Told of errors that nobody foresaw. */
@@ -52,8 +54,8 @@ export interface TrackingServer {
 export async function startTracking(options: TrackingOptions): Promise<TrackingServer> {
   const { database, blobs, clock, newId } = options;
   await migrate(database, trackingMigrations);
-  const tracking: Tracking = { db: database.db, dialect: database.dialect, blobs, clock, newId };
-  await ensureDefaultExperiment(tracking);
+  const tracking: Shared = { db: database.db, dialect: database.dialect, blobs, clock, newId };
+  await ensureDefaultExperiment({ ...tracking, workspace: DEFAULT_WORKSPACE });
   const server = Fastify({ bodyLimit: BODY_BYTES_MAX, routerOptions: { maxParamLength: 2_000 } });
   addErrors(server, options);
   addRequestMetrics(server, clock);

@@ -12,6 +12,7 @@ export interface TestTrackingOptions {
   readonly home: string;
   readonly database: DatabaseOptions;
   readonly authenticate?: NonNullable<TrackingOptions['authenticate']>;
+  readonly authorize?: NonNullable<TrackingOptions['authorize']>;
   readonly port?: number;
 }
 
@@ -42,6 +43,7 @@ export async function startTestTracking(options: TestTrackingOptions): Promise<T
     newId: newTestId,
     onSurprise: (error) => console.error(error),
     ...(options.authenticate && { authenticate: options.authenticate }),
+    ...(options.authorize && { authorize: options.authorize }),
   });
   const close = async () => {
     await server.close();

@@ -6,7 +6,13 @@ import type { DialectName } from '../sql/open-database.ts';
 import type { TrackingSchema } from './schema.ts';
 
 /** Passed to every function here; inside a transaction, `db` is that transaction. */
-export interface Tracking {
+export interface Tracking extends Shared {
+  /** The tenant whose nouns are seen here; those of others do not exist. */
+  readonly workspace: string;
+}
+
+/** What is the same for all who ask. */
+export interface Shared {
   readonly db: Kysely<TrackingSchema>;
   readonly dialect: DialectName;
   readonly blobs: BlobStore;
@@ -15,9 +21,14 @@ export interface Tracking {
   readonly newId: () => string;
 }
 
+/** Where those work who name no workspace. */
+export const DEFAULT_WORKSPACE = 'default';
+
 /** Who asks. */
 export interface Caller {
   readonly user: string;
+  /** The one that the request names, or the default one. */
+  readonly workspace: string;
 }
 
 /** Runs `work` so that all of it is kept or nothing; what it returns is on the disk when this resolves. */
