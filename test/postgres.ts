@@ -5,6 +5,7 @@ import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { Client } from 'pg';
 import { findFreePort } from './free-port.ts';
 
 const START_TIMEOUT_MS = 60_000;
@@ -13,6 +14,8 @@ const DEBIAN_FOLDER = '/usr/lib/postgresql';
 /** A running server; `url` names its database. */
 export interface TestPostgres {
   readonly url: string;
+  /** Drops all tables, for the next test. */
+  forget(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -27,8 +30,10 @@ export async function startPostgres(): Promise<TestPostgres> {
     runAs(user, [join(programs, 'initdb'), '-D', cluster, '-U', 'athanor', '-A', 'trust', '-E', 'UTF8', '--no-sync']);
     const port = await findFreePort();
     const server = await serve(user, [join(programs, 'postgres'), ...serverFlags(cluster, folder, port)]);
+    const url = `postgres://athanor@127.0.0.1:${port}/postgres`;
     return {
-      url: `postgres://athanor@127.0.0.1:${port}/postgres`,
+      url,
+      forget: () => forget(url),
       close: () => stop(server, folder),
     };
   } catch (error) {
@@ -93,6 +98,13 @@ async function serve(user: SystemUser | undefined, [program = '', ...flags]: rea
     throw error;
   });
   return child;
+}
+
+async function forget(url: string): Promise<void> {
+  const client = new Client(url);
+  await client.connect();
+  await client.query('drop schema public cascade; create schema public');
+  await client.end();
 }
 
 async function stop(server: ChildProcess, folder: string): Promise<void> {

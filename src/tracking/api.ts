@@ -11,7 +11,10 @@ import { loggedModelRoutes } from './logged-model-routes.ts';
 import { registryRoutes } from './registry-routes.ts';
 import { dropEmptyLists } from './request-shape.ts';
 import type { Route } from './route.ts';
+import { assessmentRoutes } from './assessment-routes.ts';
+import { oldTraceRoutes } from './old-trace-routes.ts';
 import { runRoutes } from './run-routes.ts';
+import { traceRoutes } from './trace-routes.ts';
 import type { Shared } from './tracking.ts';
 
 /** The version of MLflow whose API this is. */
@@ -41,10 +44,19 @@ export function addApi(server: FastifyInstance, tracking: Shared): void {
   acceptLooseJson(server);
   server.get('/health', async (_request, reply) => reply.type('text/plain').send('OK'));
   server.get('/version', async (_request, reply) => reply.type('text/plain').send(MLFLOW_VERSION));
-  const routes = [...experimentRoutes, ...runRoutes, ...loggedModelRoutes, ...registryRoutes];
+  const routes = [
+    ...experimentRoutes,
+    ...runRoutes,
+    ...loggedModelRoutes,
+    ...registryRoutes,
+    ...traceRoutes,
+    ...oldTraceRoutes,
+    ...assessmentRoutes,
+  ];
   for (const prefix of PREFIXES) {
     if (prefix.endsWith('3.0')) server.get(`${prefix}/mlflow/server-info`, async () => SERVER_INFO);
-    for (const route of routes) addRoute(server, `${prefix}/mlflow`, { route, tracking });
+    for (const route of routes.filter(({ version }) => version === undefined || prefix.endsWith(version)))
+      addRoute(server, `${prefix}/mlflow`, { route, tracking });
   }
 }
 

@@ -142,7 +142,7 @@ export async function searchExperiments(tracking: Tracking, search: Search): Pro
   const orders = search.orderBy.map((order) => parseOrder(order, TARGET));
   let query = selectExperiments(tracking).where(toWhere(conditions, TARGET, tracking.dialect));
   if (search.view !== 'ALL') query = query.where('lifecycle_stage', '=', stageOf(search.view));
-  for (const order of toOrderBy(orders, TARGET)) query = query.orderBy(order);
+  for (const order of toOrderBy(orders, TARGET, tracking.dialect)) query = query.orderBy(order);
   const rows = await query
     .orderBy('creation_time', 'desc')
     .orderBy('experiment_id', 'asc')

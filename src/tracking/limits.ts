@@ -27,6 +27,13 @@ export const TAGS_PER_BATCH_MAX = 100;
 export const ITEMS_PER_BATCH_MAX = 1_000;
 export const DATASETS_PER_BATCH_MAX = 1_000;
 export const BATCH_BODY_BYTES_MAX = 1_000_000;
+/** Traces of one page, and of one request for whole traces. */
+export const TRACE_RESULTS_DEFAULT = 100;
+export const TRACE_RESULTS_MAX = 500;
+export const TRACE_VALUE_LENGTH_MAX = 8_000;
+export const PREVIEW_LENGTH_MAX = 1_000;
+/** OTLP requests, after unpacking. */
+export const OTLP_BODY_BYTES_MAX = 64 * 1024 * 1024;
 /** Other bodies: a data set's profile alone may have 16 MB. */
 export const BODY_BYTES_MAX = 32 * 1024 * 1024;
 export const SEARCH_RESULTS_MAX = 50_000;

@@ -185,7 +185,7 @@ export async function searchLoggedModels(tracking: Tracking, search: ModelSearch
     .where('experiment_id', 'in', ids)
     .where('lifecycle_stage', '=', 'active')
     .where(toWhere(conditions, TARGET, tracking.dialect));
-  for (const order of toOrderBy(orders, TARGET)) query = query.orderBy(order);
+  for (const order of toOrderBy(orders, TARGET, tracking.dialect)) query = query.orderBy(order);
   const { limit, offset } = search.page;
   const ordered = query.orderBy('creation_time', 'desc').orderBy('model_id');
   const { items, ...rest } = toPage(

@@ -124,6 +124,49 @@ const FIRST_TABLES: Readonly<Record<string, Table>> = {
     indexes: [['run_id']],
   },
   tracking_aliases: { columns: { model_key: 'text', alias: 'text', version: 'bigint' }, key: ['model_key', 'alias'] },
+  tracking_traces: {
+    columns: {
+      trace_id: 'text',
+      experiment_id: 'text',
+      client_request_id: 'text?',
+      timestamp_ms: 'bigint',
+      execution_time_ms: 'bigint?',
+      state: 'text',
+      request_preview: 'text?',
+      response_preview: 'text?',
+    },
+    key: ['trace_id'],
+    indexes: [['experiment_id', 'timestamp_ms desc', 'trace_id']],
+  },
+  tracking_spans: {
+    columns: {
+      trace_id: 'text',
+      span_id: 'text',
+      parent_span_id: 'text?',
+      name: 'text',
+      type: 'text',
+      status: 'text',
+      start_us: 'bigint',
+      end_us: 'bigint?',
+      attributes: 'text',
+      content: 'text',
+    },
+    key: ['trace_id', 'span_id'],
+  },
+  tracking_assessments: {
+    columns: {
+      assessment_id: 'text',
+      trace_id: 'text',
+      kind: 'text',
+      name: 'text',
+      value: 'text',
+      is_valid: 'integer',
+      create_ms: 'bigint',
+      content: 'text',
+    },
+    key: ['assessment_id'],
+    indexes: [['trace_id', 'name']],
+  },
 };
 
 const firstTables: Migration = {

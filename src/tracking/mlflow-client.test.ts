@@ -4,29 +4,45 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
-import { startPostgres } from '../../test/postgres.ts';
+import { startPostgres, type TestPostgres } from '../../test/postgres.ts';
 import { ensureVenv } from '../../test/python.ts';
 import type { DatabaseOptions } from '../sql/open-database.ts';
 import { startTestTracking } from './test-tracking.ts';
 
-const SCRIPT = join(import.meta.dirname, 'mlflow-client.py');
+/** What was current then: that client does not work with today's. */
+const OLD_TELEMETRY = ['opentelemetry-api==1.28.2', 'opentelemetry-sdk==1.28.2'];
 const TIMEOUT_MS = 300_000;
 
-test('the MLflow client gets what it wrote, on SQLite', () => drive({ path: ':memory:' }));
+/** What a script does, which one, and the packages it drives. */
+const DRIVES = {
+  'gets what it wrote': { script: 'mlflow-client.py', packages: ['mlflow-skinny==3.17.2'] },
+  'traces an application': { script: 'mlflow-traces.py', packages: ['mlflow-skinny==3.17.2'] },
+  'of two years ago gets what it wrote': {
+    script: 'mlflow-old-client.py',
+    packages: ['mlflow-skinny==2.18.0', ...OLD_TELEMETRY],
+  },
+} as const;
 
-test('the MLflow client gets what it wrote, on PostgreSQL', async () => {
-  const postgres = await startPostgres();
-  try {
-    await drive({ url: postgres.url });
-  } finally {
-    await postgres.close();
-  }
+type Drive = (typeof DRIVES)[keyof typeof DRIVES];
+
+let postgres: TestPostgres;
+before(async () => {
+  postgres = await startPostgres();
 });
+after(() => postgres.close());
 
-async function drive(database: DatabaseOptions): Promise<void> {
-  const { python } = await ensureVenv(['mlflow-skinny==3.17.2']);
+for (const [what, plan] of Object.entries(DRIVES)) {
+  test(`the MLflow client ${what}, on SQLite`, () => drive(plan, { path: ':memory:' }));
+  test(`the MLflow client ${what}, on PostgreSQL`, async () => {
+    await postgres.forget();
+    await drive(plan, { url: postgres.url });
+  });
+}
+
+async function drive({ script, packages }: Drive, database: DatabaseOptions): Promise<void> {
+  const { python } = await ensureVenv(packages);
   const home = mkdtempSync(join(tmpdir(), 'athanor-mlflow-'));
   const server = await startTestTracking({ home, database });
   try {
@@ -34,7 +50,11 @@ async function drive(database: DatabaseOptions): Promise<void> {
     mkdirSync(files);
     const env = { PATH: process.env['PATH'], HOME: home, MLFLOW_HTTP_REQUEST_MAX_RETRIES: '0', NO_PROXY: '127.0.0.1' };
     const options = { env, cwd: home, timeout: TIMEOUT_MS };
-    const { stdout } = await promisify(execFile)(python, [SCRIPT, server.url, files], options);
+    const { stdout } = await promisify(execFile)(
+      python,
+      [join(import.meta.dirname, script), server.url, files],
+      options,
+    );
     assert.match(stdout, /all good/);
   } finally {
     await server.close();

@@ -187,7 +187,7 @@ export async function searchVersions(tracking: Tracking, search: Search): Promis
   let query = selectVersions(tracking)
     .where(toWhere(conditions, TARGET, tracking.dialect))
     .where(predicate);
-  for (const order of toOrderBy(orders, TARGET)) query = query.orderBy(order);
+  for (const order of toOrderBy(orders, TARGET, tracking.dialect)) query = query.orderBy(order);
   const { limit, offset } = search.page;
   const rows = await query
     .orderBy('version.last_update_time', 'desc')

@@ -169,7 +169,7 @@ export async function searchModels(tracking: Tracking, search: Search): Promise<
     .where('workspace', '=', tracking.workspace)
     .where(toWhere(conditions, TARGET, tracking.dialect))
     .where(predicate);
-  for (const order of toOrderBy(orders, TARGET)) query = query.orderBy(order);
+  for (const order of toOrderBy(orders, TARGET, tracking.dialect)) query = query.orderBy(order);
   const { limit, offset } = search.page;
   const rows = await query
     .orderBy('name')

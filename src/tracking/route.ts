@@ -15,11 +15,17 @@ export interface RouteCall {
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   readonly path: string;
+  /** Only under `/api/<version>`; otherwise under all. */
+  readonly version?: ApiVersion;
   answer(call: RouteCall): Promise<object>;
 }
 
+/** Of MLflow's prefixes. */
+export type ApiVersion = '2.0' | '3.0';
+
 interface RoutePlan<T extends z.ZodType> {
   readonly input: T;
+  readonly version?: ApiVersion;
   answer(tracking: Tracking, input: z.output<T>, caller: Caller): Promise<object | undefined>;
 }
 
@@ -29,6 +35,7 @@ export function route<T extends z.ZodType>(place: string, plan: RoutePlan<T>): R
   return {
     method: method as Route['method'], // why: every place is a literal of this room
     path,
+    ...(plan.version && { version: plan.version }),
     answer: async ({ tracking, caller, request }) =>
       (await plan.answer(tracking, parseRequest(plan.input, request), caller)) ?? {},
   };

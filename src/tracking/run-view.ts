@@ -81,7 +81,7 @@ export async function searchRuns(
     .where('experiment_id', 'in', ids)
     .where(toWhere(conditions, TARGET, tracking.dialect));
   if (search.view !== 'ALL') query = query.where('lifecycle_stage', '=', stageOf(search.view));
-  for (const order of toOrderBy(orders, TARGET)) query = query.orderBy(order);
+  for (const order of toOrderBy(orders, TARGET, tracking.dialect)) query = query.orderBy(order);
   const rows = await query
     .orderBy('start_time', 'desc')
     .orderBy('run_id', 'asc')

@@ -4,7 +4,15 @@ export type LifecycleStage = 'active' | 'deleted';
 export type RunStatus = 'RUNNING' | 'SCHEDULED' | 'FINISHED' | 'FAILED' | 'KILLED';
 
 /** What tags and parameters belong to. */
-export type OwnerKind = 'experiment' | 'run' | 'logged-model' | 'registered-model' | 'model-version';
+export type OwnerKind =
+  | 'experiment'
+  | 'run'
+  | 'logged-model'
+  | 'registered-model'
+  | 'model-version'
+  | 'trace'
+  | 'trace-metadata'
+  | 'trace-run';
 
 export interface ExperimentRow {
   readonly experiment_id: string;
@@ -119,6 +127,47 @@ export interface AliasRow {
   readonly version: number;
 }
 
+/** One call of an application, as its spans tell it. Texts are previews; the whole is in the spans. */
+export interface TraceRow {
+  readonly trace_id: string;
+  readonly experiment_id: string;
+  readonly client_request_id: string | null;
+  readonly timestamp_ms: number;
+  readonly execution_time_ms: number | null;
+  readonly state: string;
+  readonly request_preview: string | null;
+  readonly response_preview: string | null;
+}
+
+/** `content` is the span in OTLP's JSON; `attributes` are its attributes as texts by key, for search. */
+export interface SpanRow {
+  readonly trace_id: string;
+  readonly span_id: string;
+  readonly parent_span_id: string | null;
+  readonly name: string;
+  readonly type: string;
+  readonly status: string;
+  readonly start_us: number;
+  /** Null while the step goes on. */
+  readonly end_us: number | null;
+  readonly attributes: string;
+  readonly content: string;
+}
+
+/** What somebody thinks of a trace. `value` is a text for search, `content` the whole as MLflow shows it. */
+export interface AssessmentRow {
+  readonly assessment_id: string;
+  readonly trace_id: string;
+  readonly kind: AssessmentKind;
+  readonly name: string;
+  readonly value: string;
+  readonly is_valid: number;
+  readonly create_ms: number;
+  readonly content: string;
+}
+
+export type AssessmentKind = 'feedback' | 'expectation' | 'issue';
+
 /** Table names to rows. */
 export interface TrackingSchema {
   tracking_counters: { readonly name: string; readonly value: number };
@@ -135,4 +184,7 @@ export interface TrackingSchema {
   tracking_registered_models: RegisteredModelRow;
   tracking_model_versions: ModelVersionRow;
   tracking_aliases: AliasRow;
+  tracking_traces: TraceRow;
+  tracking_spans: SpanRow;
+  tracking_assessments: AssessmentRow;
 }

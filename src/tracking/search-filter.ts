@@ -5,7 +5,16 @@
 import { StatusError } from '../kube/status-error.ts';
 import { type Token, tokenize } from './search-tokens.ts';
 
-export type Entity = 'attribute' | 'metric' | 'param' | 'tag' | 'dataset';
+export type Entity =
+  | 'attribute'
+  | 'metric'
+  | 'param'
+  | 'tag'
+  | 'dataset'
+  | 'metadata'
+  | 'feedback'
+  | 'expectation'
+  | 'span';
 export type Operator =
   | '='
   | '!='
@@ -50,11 +59,25 @@ const ENTITIES: Readonly<Record<string, Entity>> = {
   run: 'attribute',
   dataset: 'dataset',
   datasets: 'dataset',
+  trace: 'attribute',
+  metadata: 'metadata',
+  request_metadata: 'metadata',
+  feedback: 'feedback',
+  expectation: 'expectation',
+  span: 'span',
 };
 const NUMBER_OPERATORS: readonly Operator[] = ['=', '!=', '<', '<=', '>', '>='];
 const TEXT_OPERATORS: readonly Operator[] = ['=', '!=', 'LIKE', 'ILIKE', 'IN', 'NOT IN'];
 const NULL_OPERATORS: readonly Operator[] = ['IS NULL', 'IS NOT NULL'];
-const DATASET_KEYS: readonly string[] = ['name', 'digest', 'context'];
+/** What may be asked of entities that have no keys of their own. */
+const FIXED_KEYS: Partial<Record<Entity, RegExp>> = {
+  dataset: /^(name|digest|context)$/,
+  span: /^(name|type|status|content|attributes\..+)$/,
+};
+/** Their rows may be there or not. */
+const OPTIONAL: ReadonlySet<Entity> = new Set(['param', 'tag', 'metadata', 'feedback', 'expectation']);
+/** Numbers or texts, as it was said. */
+const OPEN: ReadonlySet<Entity> = new Set(['feedback', 'expectation']);
 const CONDITIONS_MAX = 100;
 
 /** An identifier: what it is of and its key. */
@@ -117,9 +140,8 @@ export function parseIdentifier(reader: TokenReader, { attributes, entities }: S
   if (entity === 'attribute' && !Object.hasOwn(attributes, key)) {
     fail(`${JSON.stringify(key)} is no attribute, use one of ${Object.keys(attributes).join(', ')}`);
   }
-  if (entity === 'dataset' && !DATASET_KEYS.includes(key)) {
-    fail(`${JSON.stringify(key)} is nothing of a dataset, use one of ${DATASET_KEYS.join(', ')}`);
-  }
+  const keys = FIXED_KEYS[entity];
+  if (keys && !keys.test(key)) fail(`${JSON.stringify(key)} is nothing of a ${entity}, use one of ${keys.source}`);
   return { entity, key };
 }
 
@@ -134,7 +156,10 @@ function takeName(reader: TokenReader): string {
 function parseCondition(reader: TokenReader, searchable: Searchable): Condition {
   const { entity, key } = parseIdentifier(reader, searchable);
   const operator = parseOperator(reader);
-  const isNumber = entity === 'metric' || (entity === 'attribute' && searchable.attributes[key] === 'number');
+  const isNumber =
+    entity === 'metric' ||
+    (entity === 'attribute' && searchable.attributes[key] === 'number') ||
+    (OPEN.has(entity) && /^[<>]/.test(operator));
   checkOperator({ entity, key }, operator, isNumber);
   return { entity, key, operator, values: parseValues(reader, operator, isNumber) };
 }
@@ -156,7 +181,7 @@ function parseOperator(reader: TokenReader): Operator {
 function checkOperator({ entity, key }: Identifier, operator: Operator, isNumber: boolean): void {
   const allowed = isNumber ? NUMBER_OPERATORS : TEXT_OPERATORS;
   if (allowed.includes(operator)) return;
-  if (NULL_OPERATORS.includes(operator) && (entity === 'param' || entity === 'tag')) return;
+  if (NULL_OPERATORS.includes(operator) && OPTIONAL.has(entity)) return;
   fail(`${entity} ${JSON.stringify(key)} cannot be compared by ${operator}, use one of ${allowed.join(' ')}`);
 }
 

@@ -5,6 +5,12 @@ import type { OwnerKind } from './schema.ts';
 import type { Condition, Identifier, Operator, Searchable } from './search-filter.ts';
 import type { Order } from './search-order.ts';
 
+/** Rows that belong to the one at hand, called `found`, and which value of theirs counts. */
+export interface Rows {
+  readonly from: RawBuilder<unknown>;
+  readonly value: RawBuilder<unknown>;
+}
+
 /** A noun that can be searched, and its columns. */
 export interface SearchTarget extends Searchable {
   /** Attribute to column, `table.column`. */
@@ -14,6 +20,14 @@ export interface SearchTarget extends Searchable {
   readonly ownerKind: OwnerKind;
   /** Table of its metrics and the column there that names it. */
   readonly metrics?: { readonly table: string; readonly column: string };
+  /** Attributes that are worked out. */
+  readonly expressions?: Readonly<Record<string, RawBuilder<unknown>>>;
+  /** Attributes that are kept among tags or metadata. */
+  readonly kept?: Readonly<Record<string, Identifier>>;
+  /** Attributes that have rows of their own, of which any may match. */
+  readonly rows?: Readonly<Record<string, Rows>>;
+  /** What its metadata calls the owner. */
+  readonly metadataKind?: OwnerKind;
 }
 
 /** The filter as one condition. */
@@ -22,14 +36,17 @@ export function toWhere(
   target: SearchTarget,
   dialect: DialectName,
 ): RawBuilder<boolean> {
-  const parts = conditions.map((condition) => toPredicate(condition, target, dialect));
+  const parts = conditions.map((condition) =>
+    toPredicate({ ...condition, ...findKept(condition, target) }, target, dialect),
+  );
   return parts.length === 0 ? sql<boolean>`1 = 1` : sql<boolean>`${sql.join(parts, sql` and `)}`;
 }
 
 /** What to sort by; whichever the direction, NaN comes behind all numbers and rows without a value come last. */
-export function toOrderBy(orders: readonly Order[], target: SearchTarget): RawBuilder<unknown>[] {
-  return orders.flatMap((order) => {
-    const value = toValue(order, target);
+export function toOrderBy(orders: readonly Order[], target: SearchTarget, dialect: DialectName): RawBuilder<unknown>[] {
+  return orders.flatMap((asked) => {
+    const order = { ...asked, ...findKept(asked, target) };
+    const value = toValue(order, target, dialect);
     const direction = order.descending ? sql`desc` : sql`asc`;
     if (order.entity !== 'metric' || !target.metrics)
       return [sql`case when ${value} is null then 1 else 0 end`, sql`${value} ${direction}`];
@@ -40,19 +57,21 @@ export function toOrderBy(orders: readonly Order[], target: SearchTarget): RawBu
 
 function toPredicate(condition: Condition, target: SearchTarget, dialect: DialectName): RawBuilder<unknown> {
   const { operator } = condition;
-  if (condition.entity === 'attribute') return compare(toValue(condition, target), condition, dialect);
-  const rows = findRows(condition, target);
+  if (condition.entity === 'attribute' && !target.rows?.[condition.key])
+    return compare(toValue(condition, target, dialect), condition, dialect);
+  const rows = findRows(condition, target, dialect);
   if (operator === 'IS NULL') return sql`not exists (select 1 ${rows.from})`;
   if (operator === 'IS NOT NULL') return sql`exists (select 1 ${rows.from})`;
   return sql`exists (select 1 ${rows.from} and ${compare(rows.value, condition, dialect)})`;
 }
 
-interface Rows {
-  readonly from: RawBuilder<unknown>;
-  readonly value: RawBuilder<unknown>;
+function findKept({ entity, key }: Identifier, { kept }: SearchTarget): Identifier | undefined {
+  return entity === 'attribute' ? kept?.[key] : undefined;
 }
 
-function findRows({ entity, key }: Identifier, target: SearchTarget): Rows {
+function findRows({ entity, key }: Identifier, target: SearchTarget, dialect: DialectName): Rows {
+  const own = entity === 'attribute' ? target.rows?.[key] : undefined;
+  if (own) return own;
   if (entity === 'metric' && target.metrics) {
     return { from: sql`${fromMetrics(key, target.metrics, target)} and found.is_nan = 0`, value: sql`found.value` };
   }
@@ -60,8 +79,15 @@ function findRows({ entity, key }: Identifier, target: SearchTarget): Rows {
     const from = sql`from tracking_inputs as found where found.run_id = ${target.owner}`;
     return { from, value: sql.ref(`found.${key}`) };
   }
+  if (entity === 'span') return findSpans(key, target, dialect);
+  if (entity === 'feedback' || entity === 'expectation') {
+    const valid = sql`found.kind = ${entity} and found.name = ${key} and found.is_valid = 1`;
+    const from = sql`from tracking_assessments as found where found.trace_id = ${target.owner} and ${valid}`;
+    return { from, value: sql`found.value` };
+  }
   const table = sql.table(entity === 'param' ? 'tracking_params' : 'tracking_tags');
-  const owned = sql`found.kind = ${target.ownerKind} and found.owner = ${target.owner}`;
+  const kind = entity === 'metadata' ? target.metadataKind : target.ownerKind;
+  const owned = sql`found.kind = ${kind} and found.owner = ${target.owner}`;
   return { from: sql`from ${table} as found where ${owned} and found.key = ${key}`, value: sql`found.value` };
 }
 
@@ -73,10 +99,20 @@ function fromMetrics(
   return sql`from ${sql.table(table)} as found where ${sql.ref(`found.${column}`)} = ${owner} and found.key = ${key}`;
 }
 
+function findSpans(key: string, { owner }: SearchTarget, dialect: DialectName): Rows {
+  const from = sql`from tracking_spans as found where found.trace_id = ${owner}`;
+  const attribute = /^attributes\.(.+)$/.exec(key)?.[1];
+  if (attribute === undefined) return { from, value: sql.ref(`found.${key}`) };
+  if (dialect === 'postgres') return { from, value: sql`(cast(found.attributes as jsonb) ->> ${attribute})` };
+  return { from, value: sql`json_extract(found.attributes, ${`$."${attribute.replaceAll('"', '')}"`})` };
+}
+
 /** The value of one attribute, metric, parameter or tag of the row at hand; null when it has none. */
-function toValue(identifier: Identifier, target: SearchTarget): RawBuilder<unknown> {
-  if (identifier.entity === 'attribute') return sql.ref(target.columns[identifier.key] ?? identifier.key);
-  const { from, value } = findRows(identifier, target);
+function toValue(identifier: Identifier, target: SearchTarget, dialect: DialectName): RawBuilder<unknown> {
+  const { entity, key } = identifier;
+  if (entity === 'attribute' && !target.rows?.[key])
+    return target.expressions?.[key] ?? sql.ref(target.columns[key] ?? key);
+  const { from, value } = findRows(identifier, target, dialect);
   return sql`(select max(${value}) ${from})`;
 }
 
@@ -86,7 +122,10 @@ function compare(value: RawBuilder<unknown>, condition: Condition, dialect: Dial
   if (operator === 'NOT IN') return sql`${value} not in (${sql.join(values)})`;
   if (operator === 'LIKE' || operator === 'ILIKE')
     return matches(value, { operator, pattern: String(values[0]) }, dialect);
-  return sql`${value} ${sql.raw(operator)} ${values[0]}`;
+  // Values of assessments are kept as texts.
+  const isText = condition.entity === 'feedback' || condition.entity === 'expectation';
+  const left = isText && typeof values[0] === 'number' ? sql`cast(${value} as double precision)` : value;
+  return sql`${left} ${sql.raw(operator)} ${values[0]}`;
 }
 
 /** SQLite's LIKE ignores case, so its GLOB stands in for LIKE; PostgreSQL's would take a backslash for an escape. */

@@ -13,6 +13,7 @@ import { toErrorAnswer } from './error-door.ts';
 import { ensureDefaultExperiment } from './experiments.ts';
 import { BODY_BYTES_MAX } from './limits.ts';
 import { trackingMigrations } from './migrations.ts';
+import { addOtlpDoor } from './otlp-door.ts';
 import { addPages } from './pages.ts';
 import { addRequestMetrics } from './request-metrics.ts';
 import type { TrackingSchema } from './schema.ts';
@@ -61,6 +62,7 @@ export async function startTracking(options: TrackingOptions): Promise<TrackingS
   addRequestMetrics(server, clock);
   addDoor(server, options);
   addApi(server, tracking);
+  addOtlpDoor(server, tracking);
   addArtifactProxy(server, blobs);
   addPages(server, tracking);
   await listen(server, options);

@@ -65,6 +65,10 @@ export const refusals: Readonly<Record<string, readonly Step[]>> = {
       'NaN is a quoted text here as everywhere, since JSON has no such number',
       get('ajax/metrics/get-history-bulk', { run_id: '{r1}', metric_key: 'nan' }),
     ),
+    ...differs(
+      'a trace that is not there is not found, before the database says it in its own words',
+      patch('3.0/traces/tr-nobody/tags', { key: 'a', value: 'b' }),
+    ),
     post('/experiments/delete', { experiment_id: '{e1}' }),
     ...differs(
       "renaming what is deleted is the request's fault, not the server's",

@@ -4,6 +4,7 @@ import { loggedModels, registry } from './model-sequences.ts';
 import { refusals } from './refusals.ts';
 import { runs } from './run-sequences.ts';
 import type { Step } from './steps.ts';
+import { traces } from './trace-sequences.ts';
 
 /** Each may be played on a server that others were played on before. */
 export const SEQUENCES: Readonly<Record<string, readonly Step[]>> = {
@@ -11,5 +12,6 @@ export const SEQUENCES: Readonly<Record<string, readonly Step[]>> = {
   ...runs,
   ...loggedModels,
   ...registry,
+  ...traces,
   ...refusals,
 };

@@ -3,10 +3,11 @@
 /** One request. `{run1}` in a path, a query or a body stands for what an earlier step kept as `run1`. */
 export interface Step {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE' | 'PUT';
-  /** Behind `/api/2.0/mlflow`; `3.0/...` and `ajax/...` lie behind `/api/3.0/mlflow` and `/ajax-api/2.0/mlflow`. */
+  /** Behind `/api/2.0/mlflow`; `3.0/...`, `ajax/...` and `root/...` lie elsewhere. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
   /** Name to where in the answer its value is, `run.info.run_id`. */
   readonly keep?: Readonly<Record<string, string>>;
   /** Why our answer is another one than MLflow's; without it, they are the same. */
@@ -24,6 +25,7 @@ const PLACES: Readonly<Record<string, string>> = {
   '': '/api/2.0/mlflow',
   '3.0': '/api/3.0/mlflow',
   ajax: '/ajax-api/2.0/mlflow',
+  root: '',
 };
 /** Set by the server's clock. */
 const TIMES: ReadonlySet<string> = new Set([
@@ -35,6 +37,7 @@ const TIMES: ReadonlySet<string> = new Set([
   'last_updated_timestamp_ms',
   'create_time_ms',
   'last_update_time_ms',
+  'create_time',
 ]);
 /** A list whose order MLflow leaves to its database. */
 const UNORDERED: ReadonlySet<string> = new Set([
@@ -63,13 +66,14 @@ export async function play(url: string, unique: string, steps: readonly Step[]):
 }
 
 async function playStep(url: string, step: Step, names: Map<string, string>): Promise<Answer> {
-  const { method, body } = step;
+  const { method, body, headers = {} } = step;
   const response = await fetch(`${url}${placeOf(step, names)}`, {
     method,
-    ...(body !== undefined && {
-      body: typeof body === 'string' ? fill(body, names) : fill(JSON.stringify(body), names),
-      headers: { 'content-type': 'application/json' },
-    }),
+    headers: {
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+      ...mapValues(headers, (value) => fill(value, names)),
+    },
+    ...(body !== undefined && { body: fill(typeof body === 'string' ? body : JSON.stringify(body), names) }),
     signal: AbortSignal.timeout(REQUEST_MAX_MS),
   });
   const text = await response.text();
@@ -94,7 +98,13 @@ function fill(text: string, names: ReadonlyMap<string, string>): string {
   return text.replaceAll(/\{(\w+)\}/g, (whole, name: string) => names.get(name) ?? whole);
 }
 
+function mapValues(map: Readonly<Record<string, string>>, change: (value: string) => string) {
+  return Object.fromEntries(Object.entries(map).map(([key, value]) => [key, change(value)]));
+}
+
+/** OTLP's answer is empty: of no bytes in protobuf, `{}` in JSON. */
 function parse(text: string): unknown {
+  if (text === '') return {};
   try {
     return JSON.parse(text) as unknown;
   } catch {
