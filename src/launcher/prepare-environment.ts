@@ -32,7 +32,7 @@ export async function prepareEnvironment(options: PrepareOptions): Promise<void>
     async () => {
       if (!(await isReady(target, request))) await build(options);
     },
-    onWait,
+    { onWait },
   );
 }
 
