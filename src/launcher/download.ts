@@ -29,7 +29,7 @@ interface Partial {
   validator: string | undefined;
 }
 
-/** Writes the file to `path`. @throws ServiceUnavailable, Invalid, NotFound ...; `path` is of no use then. */
+/** Writes the file to `path`. @throws ServiceUnavailable, Invalid, NotFound ...; `path` is of no use. */
 export async function download(options: DownloadOptions, path: string): Promise<void> {
   const { url, sha256, say, clock = hostClock(globalThis) } = options;
   const file = await open(path, 'w');

@@ -4,9 +4,10 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { findKeyProblem } from '../blobs/blob-key.ts';
 import { openBlobStore } from '../blobs/open-blob-store.ts';
-import { StatusError } from '../kube/status-error.ts';
-import { fetchTree } from './fetch-tree.ts';
+import { fromWireStatus, StatusError } from '../kube/status-error.ts';
+import { emptyFolder, fetchTree } from './fetch-tree.ts';
 
 export interface FetchModelOptions {
   /** `models:/name/version`, `models:/name@alias` or `blobs:/sha256:digest`. */
@@ -38,6 +39,7 @@ export async function fetchModel(options: FetchModelOptions): Promise<void> {
     );
   const files = await listFiles(options, path, '');
   if (files.length === 0) throw new StatusError('NotFound', `cannot fetch ${uri}: there is no file at ${source}`);
+  await emptyFolder(target);
   for (const file of files) {
     options.say(`fetching ${file}`);
     await fetchFile(options, posix.join(path, file), join(target, file));
@@ -81,6 +83,9 @@ async function listFiles(options: FetchModelOptions, root: string, below: string
   const found: string[] = [];
   for (const { path, is_dir: isFolder } of files) {
     const relative = posix.join(below, posix.basename(path));
+    const problem = findKeyProblem(relative);
+    if (problem !== undefined)
+      throw new StatusError('Invalid', `cannot fetch ${options.uri}: its file ${path} cannot be written, ${problem}`);
     if (isFolder === true) found.push(...(await listFiles(options, root, relative)));
     else found.push(relative);
     if (found.length > FILES_MAX)
@@ -113,9 +118,8 @@ async function send({ trackingUrl, token, uri }: FetchModelOptions, path: string
   });
   if (response.ok) return response;
   const body = (await response.json().catch(() => ({}))) as { message?: string }; // why: an error may come without JSON
-  const reason = response.status === 404 ? 'NotFound' : 'Invalid';
   throw new StatusError(
-    reason,
+    fromWireStatus({}, response.status).reason,
     `cannot fetch ${uri}: ${body.message ?? `the tracking server answered ${response.status}`}`,
   );
 }
