@@ -139,7 +139,7 @@ test('launch() leaves no signal handler behind', async () => {
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   test(`launch() forwards ${signal}, and ends as the program does`, async () => {
-    const program = `trap 'exit 42' ${signal.slice(3)}; echo ready; while :; do sleep 0.05; done`;
+    const program = `trap 'exit 42' ${signal.slice(3)}; echo ready; while kill -0 $PPID; do sleep 0.05; done`;
     const script = `
       import { launch } from ${JSON.stringify(join(import.meta.dirname, 'launch.ts'))};
       const nothing = async () => {};

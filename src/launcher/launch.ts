@@ -33,10 +33,12 @@ export async function launch(options: LaunchOptions): Promise<number> {
     host: options.env['POD_IP'] ?? '127.0.0.1',
     onReport: options.onProgress,
   });
-  const child = start(options, progress);
-  const forward = (signal: NodeJS.Signals) => child.kill(signal);
+  let child: ChildProcess | undefined;
+  const forward = (signal: NodeJS.Signals) => child?.kill(signal);
+  // why: before the program starts, or a signal in between would end this process and leave the program alone
   process.on('SIGTERM', forward).on('SIGINT', forward);
   try {
+    child = start(options, progress);
     const code = await waitForEnd(child, options);
     // why: a signal that comes now finds no program, and must not end the keeping of what it made
     if (code === 0 && options.outputs !== undefined) await keepOutputs(options, options.outputs);
