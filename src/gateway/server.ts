@@ -18,6 +18,7 @@ import type { Pod } from '../kube/pod.ts';
 import { HTTP_STATUS, isStatusError, type Reason, StatusError, toStatusError } from '../kube/status-error.ts';
 import { WELL_KNOWN } from '../kube/well-known.ts';
 import { type Backend, Backends } from './backends.ts';
+import { passAnswerHeaders, passRequestHeaders, readBody } from './message.ts';
 import { createGatewayMetrics, type GatewayMetrics } from './metrics.ts';
 import { findRoute, type Route } from './route.ts';
 
@@ -42,25 +43,14 @@ export interface Gateway {
 /** The gateway's door: reason to HTTP status. */
 const STATUS = { ...HTTP_STATUS, Invalid: 400 } as const satisfies Record<Reason, number>;
 
-const BODY_BYTES_MAX = 64 * 1024 * 1024;
 const UPSTREAM_SILENCE_MAX_MS = 300_000;
 const DRAIN_MAX_MS = 5_000;
 /** Pods that are tried for one request when they refuse the connection. */
 const TRIES_MAX = 3;
-
-/** Headers that belong to one connection and are not passed on (RFC 9110, 7.6.1). */
-const HOP_HEADERS = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'host',
-  'expect',
-  'content-length',
-]);
+/** Shorter than what Node's and uvicorn's servers keep (5 s), so that no request meets a connection just closed. */
+const UPSTREAM_IDLE_MAX_MS = 4_000;
+/** What the metrics say of a request whose client left before the answer, as nginx does. */
+const CLIENT_LEFT = 499;
 
 interface Parts extends GatewayOptions {
   readonly backends: Backends;
@@ -83,13 +73,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     pipelining: 1,
     headersTimeout: UPSTREAM_SILENCE_MAX_MS,
     bodyTimeout: UPSTREAM_SILENCE_MAX_MS,
-    keepAliveTimeout: 30_000,
+    keepAliveTimeout: UPSTREAM_IDLE_MAX_MS,
   });
   const parts: Parts = { ...options, backends, upstream, metrics: createGatewayMetrics(() => backends.counts()) };
-  const server = createServer(
-    { keepAliveTimeout: 75_000 },
-    (request, response) => void answer(parts, request, response),
-  );
+  const server = createServer({ keepAliveTimeout: 75_000 }, (request, response) => {
+    response.once('close', () => server.listening || server.closeIdleConnections());
+    void answer(parts, request, response);
+  });
   const closeParts = async () => {
     backends.close();
     pods.close();
@@ -132,11 +122,13 @@ async function answer(parts: Parts, request: IncomingMessage, response: ServerRe
     service = route.service;
     await forward(parts, { route, request, response });
   } catch (error) {
+    if (!response.destroyed && !isStatusError(error)) parts.report(error);
     sendError(response, error);
     if (isStatusError(error, 'NotFound')) service = '';
   }
-  if (service !== '')
-    parts.metrics.observe({ service, code: response.statusCode, seconds: (parts.clock.nowMs() - startedMs) / 1000 });
+  if (service === '') return;
+  const code = response.writableFinished || !response.destroyed ? response.statusCode : CLIENT_LEFT;
+  parts.metrics.observe({ service, code, seconds: (parts.clock.nowMs() - startedMs) / 1000 });
 }
 
 /** The gateway's own pages, which need no token. */
@@ -175,8 +167,7 @@ async function forward(parts: Parts, { route, request, response }: Passage): Pro
   const body = await readBody(request);
   const refused = new Set<Backend>();
   for (;;) {
-    const backend = await parts.backends.choose(route.service, gone.signal, refused);
-    backend.inFlight++;
+    const backend = await parts.backends.take(route.service, gone.signal, refused);
     try {
       await pass(parts, { backend, route, request, response, body, signal: gone.signal });
       return;
@@ -185,7 +176,7 @@ async function forward(parts: Parts, { route, request, response }: Passage): Pro
       if (!isRefusal(error) || refused.size + 1 >= TRIES_MAX) throw toUpstreamError(route, backend, error);
       refused.add(backend);
     } finally {
-      backend.inFlight--;
+      parts.backends.release(backend);
     }
   }
 }
@@ -197,38 +188,17 @@ interface Pass extends Passage {
 }
 
 async function pass({ upstream }: Parts, { backend, route, request, response, body, signal }: Pass): Promise<void> {
-  const headers = Object.fromEntries(
-    Object.entries(request.headers).filter(([name]) => !HOP_HEADERS.has(name) && name !== 'authorization'),
-  );
   const reply = await upstream.request({
     origin: backend.origin,
     path: route.path,
     method: (request.method ?? 'GET') as 'GET',
-    headers,
+    headers: passRequestHeaders(request.headers),
     signal,
     ...(body && { body }), // why: Node gives HTTP methods
   });
-  const passed = Object.entries(reply.headers).filter(
-    ([name, value]) => value !== undefined && (!HOP_HEADERS.has(name) || name === 'content-length'),
-  );
-  response.writeHead(reply.statusCode, Object.fromEntries(passed));
+  response.writeHead(reply.statusCode, passAnswerHeaders(reply.headers));
+  response.flushHeaders(); // why: a stream's first event may be long in coming
   await pipeline(reply.body, response);
-}
-
-async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  // why: no encoding is set, so the stream gives buffers
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > BODY_BYTES_MAX)
-      throw new StatusError(
-        'RequestEntityTooLarge',
-        `cannot pass the request on: its body is larger than ${BODY_BYTES_MAX} bytes`,
-      );
-    chunks.push(chunk);
-  }
-  return chunks.length === 0 ? undefined : Buffer.concat(chunks);
 }
 
 /** True when nothing of the request can have reached the pod. */
@@ -240,25 +210,34 @@ function isRefusal(error: unknown): boolean {
 function toUpstreamError({ service }: Route, { pod }: Backend, cause: unknown): StatusError {
   if (cause instanceof StatusError) return cause;
   const why = cause instanceof Error ? cause.message : String(cause);
-  return new StatusError('ServiceUnavailable', `cannot reach service ${service}: pod ${pod} broke off (${why})`, {
-    cause,
-  });
+  return new StatusError(
+    'ServiceUnavailable',
+    `cannot reach service ${service}: pod ${pod} broke off (${why}), see its logs`,
+    {
+      cause,
+    },
+  );
 }
 
 function sendError(response: ServerResponse, error: unknown): void {
   if (response.headersSent) {
-    response.destroy();
+    response.destroy(); // why: the client must see that the answer is not whole
     return;
   }
   const known = toStatusError(error);
   const text = JSON.stringify({ error: known.message });
-  const retry =
-    known.reason === 'TooManyRequests' || known.reason === 'ServiceUnavailable' ? { 'retry-after': '1' } : {};
-  response
-    .writeHead(STATUS[known.reason], {
-      'content-type': 'application/json',
-      'content-length': Buffer.byteLength(text),
-      ...retry,
-    })
-    .end(text);
+  response.writeHead(STATUS[known.reason], {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(text),
+    ...ERROR_HEADERS[known.reason],
+  });
+  response.end(text);
 }
+
+/** What a client should know besides the reason. */
+const ERROR_HEADERS: Partial<Record<Reason, Readonly<Record<string, string>>>> = {
+  TooManyRequests: { 'retry-after': '1' },
+  ServiceUnavailable: { 'retry-after': '1' },
+  Unauthorized: { 'www-authenticate': 'Bearer' },
+  RequestEntityTooLarge: { connection: 'close' }, // why: the rest of the body is not read
+};

@@ -1,43 +1,56 @@
-/** A lock between processes that may not see each other's ids: a file whose age tells whether its holder lives. */
-import { open, rm, stat, utimes } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
+/**
+ * A lock between processes that may not see each other's ids. The operating system holds it for SQLite, and lets it go
+ * when the holder dies, however it dies; the file stays, empty.
+ */
+import { DatabaseSync } from 'node:sqlite';
+import { type Clock, hostClock, pause } from '../base/clock.ts';
+import { StatusError } from '../kube/status-error.ts';
 
-const BEAT_MS = 1_000;
-/** A holder that has not touched the file for this long is dead. */
-const STALE_MS = 10_000;
 const POLL_MS = 200;
+/** The slowest environments take half an hour; who waits longer than this waits for something that hangs. */
+const LOCK_WAIT_MAX_MS = 3_600_000;
+const SQLITE_BUSY = 5;
 
-/** Runs `work` while holding the lock; waits for others as long as they live, calling `onWait` once. */
-export async function withLock<T>(
-  path: string,
-  work: () => Promise<T>,
-  onWait: () => void = () => undefined,
-): Promise<T> {
-  for (let waits = 0; !(await tryTake(path)); waits++) {
-    if (waits === 0) onWait();
-    await sleep(POLL_MS);
-  }
-  const beat = setInterval(() => {
-    const now = new Date();
-    // why: a lock that was taken away has nothing to keep alive
-    utimes(path, now, now).catch(() => clearInterval(beat));
-  }, BEAT_MS);
+export interface LockOptions {
+  /** Called once when somebody else has the lock. */
+  readonly onWait?: () => void;
+  /** Default: the system's. */
+  readonly clock?: Clock;
+}
+
+/** Runs `work` while holding the lock. @throws Timeout when its holder keeps it for an hour. */
+export async function withLock<T>(path: string, work: () => Promise<T>, options: LockOptions = {}): Promise<T> {
+  const release = await take(path, options);
   try {
     return await work();
   } finally {
-    clearInterval(beat);
-    await rm(path, { force: true });
+    release();
   }
 }
 
-async function tryTake(path: string): Promise<boolean> {
-  try {
-    await (await open(path, 'wx')).close();
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error; // why: fs errors carry a code
+async function take(path: string, { onWait, clock = hostClock(globalThis) }: LockOptions): Promise<() => void> {
+  const endMs = clock.nowMs() + LOCK_WAIT_MAX_MS;
+  for (let waits = 0; ; waits++) {
+    const release = tryTake(path);
+    if (release !== undefined) return release;
+    if (waits === 0) onWait?.();
+    if (clock.nowMs() >= endMs)
+      throw new StatusError(
+        'Timeout',
+        `cannot take the lock ${path}: another pod has held it for ${LOCK_WAIT_MAX_MS / 60_000} minutes, delete that pod`,
+      );
+    await pause(clock, POLL_MS);
   }
-  const found = await stat(path).catch(() => undefined); // why: it may have been released just now
-  if (found !== undefined && Date.now() - found.mtimeMs > STALE_MS) await rm(path, { force: true });
-  return false;
+}
+
+function tryTake(path: string): (() => void) | undefined {
+  const database = new DatabaseSync(path, { timeout: 0 });
+  try {
+    database.exec('BEGIN EXCLUSIVE');
+    return () => database.close();
+  } catch (error) {
+    database.close();
+    if (error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY) return undefined;
+    throw error;
+  }
 }

@@ -4,9 +4,11 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { findKeyProblem } from '../blobs/blob-key.ts';
+import { explainFileError } from '../blobs/file-error.ts';
 import { openBlobStore } from '../blobs/open-blob-store.ts';
-import { StatusError } from '../kube/status-error.ts';
-import { fetchTree } from './fetch-tree.ts';
+import { fromWireStatus, StatusError } from '../kube/status-error.ts';
+import { emptyFolder, fetchTree } from './fetch-tree.ts';
 
 export interface FetchModelOptions {
   /** `models:/name/version`, `models:/name@alias` or `blobs:/sha256:digest`. */
@@ -21,7 +23,7 @@ export interface FetchModelOptions {
 
 const FILES_MAX = 10_000;
 
-/** @throws NotFound when there is no such model, version or alias. */
+/** The folder is whole or empty. @throws NotFound when there is no such model or version, Invalid for an alias. */
 export async function fetchModel(options: FetchModelOptions): Promise<void> {
   const { uri, target, blobsUrl } = options;
   const blob = /^blobs:\/((?:sha256:)?[0-9a-f]{64})$/.exec(uri)?.[1];
@@ -38,9 +40,15 @@ export async function fetchModel(options: FetchModelOptions): Promise<void> {
     );
   const files = await listFiles(options, path, '');
   if (files.length === 0) throw new StatusError('NotFound', `cannot fetch ${uri}: there is no file at ${source}`);
-  for (const file of files) {
-    options.say(`fetching ${file}`);
-    await fetchFile(options, posix.join(path, file), join(target, file));
+  await emptyFolder(target);
+  try {
+    for (const file of files) {
+      options.say(`fetching ${file}`);
+      await fetchFile(options, posix.join(path, file), join(target, file));
+    }
+  } catch (error) {
+    await emptyFolder(target);
+    throw error;
   }
 }
 
@@ -81,6 +89,9 @@ async function listFiles(options: FetchModelOptions, root: string, below: string
   const found: string[] = [];
   for (const { path, is_dir: isFolder } of files) {
     const relative = posix.join(below, posix.basename(path));
+    const problem = findKeyProblem(relative);
+    if (problem !== undefined)
+      throw new StatusError('Invalid', `cannot fetch ${options.uri}: its file ${path} cannot be written, ${problem}`);
     if (isFolder === true) found.push(...(await listFiles(options, root, relative)));
     else found.push(relative);
     if (found.length > FILES_MAX)
@@ -93,13 +104,32 @@ async function fetchFile(options: FetchModelOptions, path: string, target: strin
   const encoded = path.split('/').map(encodeURIComponent).join('/');
   const response = await send(options, `/api/2.0/mlflow-artifacts/artifacts/${encoded}`);
   await mkdir(dirname(target), { recursive: true });
-  if (response.body === null)
-    throw new StatusError('ServiceUnavailable', `cannot fetch ${path}: the answer has no body`);
-  await pipeline(Readable.fromWeb(response.body), createWriteStream(target));
+  await pipeline(
+    Readable.fromWeb(response.body ?? new ReadableStream({ start: (body) => body.close() })),
+    createWriteStream(target),
+  ).catch((cause: unknown) => {
+    const known = explainFileError(cause, `fetch ${options.uri}`);
+    if (known instanceof StatusError) throw known;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new StatusError(
+      'ServiceUnavailable',
+      `cannot fetch ${options.uri}: ${path} broke off (${why}), nothing was kept`,
+      { cause },
+    );
+  });
 }
 
 async function ask<T>(options: FetchModelOptions, path: string): Promise<T> {
-  return (await send(options, path)).json() as Promise<T>; // why: MLflow's REST API gives these fields
+  const text = await (await send(options, path)).text();
+  try {
+    return JSON.parse(text) as T; // why: MLflow's REST API gives these fields
+  } catch (cause) {
+    throw new StatusError(
+      'ServiceUnavailable',
+      `cannot fetch ${options.uri}: what ${options.trackingUrl} answers is no JSON, is it a tracking server?`,
+      { cause },
+    );
+  }
 }
 
 async function send({ trackingUrl, token, uri }: FetchModelOptions, path: string): Promise<Response> {
@@ -113,9 +143,8 @@ async function send({ trackingUrl, token, uri }: FetchModelOptions, path: string
   });
   if (response.ok) return response;
   const body = (await response.json().catch(() => ({}))) as { message?: string }; // why: an error may come without JSON
-  const reason = response.status === 404 ? 'NotFound' : 'Invalid';
   throw new StatusError(
-    reason,
+    response.status === 400 ? 'Invalid' : fromWireStatus({}, response.status).reason,
     `cannot fetch ${uri}: ${body.message ?? `the tracking server answered ${response.status}`}`,
   );
 }

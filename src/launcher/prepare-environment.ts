@@ -32,13 +32,14 @@ export async function prepareEnvironment(options: PrepareOptions): Promise<void>
     async () => {
       if (!(await isReady(target, request))) await build(options);
     },
-    onWait,
+    { onWait },
   );
 }
 
 async function isReady(target: string, request: EnvironmentRequest): Promise<boolean> {
   try {
-    const built: unknown = JSON.parse(await readFile(join(target, MARKER), 'utf8'));
+    const built = parseMarker(await readFile(join(target, MARKER), 'utf8'));
+    if (built === undefined) return false;
     if (!isEqual(built, request))
       throw new StatusError(
         'Conflict',
@@ -49,6 +50,15 @@ async function isReady(target: string, request: EnvironmentRequest): Promise<boo
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false; // why: fs errors carry a code
     throw error;
+  }
+}
+
+/** Undefined for a marker that a full disk or a crash of the machine tore. */
+function parseMarker(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // why: the environment is built again
   }
 }
 

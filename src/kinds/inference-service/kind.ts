@@ -8,7 +8,7 @@ export const InferenceServiceSpec = z.object({
   model: z.object({
     uri: z
       .string()
-      .regex(/^(models:\/[^/@]+(\/\d+|@.+)|blobs:\/(sha256:)?[0-9a-f]{64}(\/.+)?)$/)
+      .regex(/^(models:\/[^/@]+(\/\d+|@.+)|blobs:\/(sha256:)?[0-9a-f]{64})$/)
       .describe(
         'models:/name/version or models:/name@alias of the registry, or blobs:/sha256:digest of a folder in the blob store.',
       ),
