@@ -24,6 +24,8 @@ export interface CollectorOptions {
 /** Events are kept this long, as kube-apiserver does by default. */
 const EVENT_TTL_MS = 3_600_000;
 const SWEEP_EVERY_MS = 60_000;
+/** What could not be done, for want of a disk, is tried again after this long. */
+const RETRY_MS = 5_000;
 
 /** Collects garbage from the first moment to the last. */
 export class Collector {
@@ -32,6 +34,8 @@ export class Collector {
   #running: Promise<void> | undefined;
   #unsubscribe: () => void = () => undefined;
   #cancelSweep: Cancel = () => undefined;
+  #failed: (() => Promise<void>)[] = [];
+  #cancelRetry: Cancel | undefined;
   #closed = false;
 
   constructor(options: CollectorOptions) {
@@ -53,6 +57,7 @@ export class Collector {
     this.#closed = true;
     this.#unsubscribe();
     this.#cancelSweep();
+    this.#cancelRetry?.();
     this.#queue.clear();
     await this.#running;
   }
@@ -172,8 +177,18 @@ export class Collector {
         await work();
       } catch (error) {
         this.#options.report(error);
+        this.#retryLater(work);
       }
     }
     this.#running = undefined;
+  }
+  /** Every work looks at the newest state, so that doing it late, or again, is as good. */
+  #retryLater(work: () => Promise<void>): void {
+    this.#failed.push(work);
+    if (this.#closed) return;
+    this.#cancelRetry ??= this.#options.clock.after(RETRY_MS, () => {
+      this.#cancelRetry = undefined;
+      for (const failed of this.#failed.splice(0)) this.#enqueue(failed);
+    });
   }
 }

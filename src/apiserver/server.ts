@@ -104,7 +104,7 @@ async function assemble(options: ApiServerOptions): Promise<Parts> {
   const { ownerToken, tokenPrivateKey: privateKey, tokenPublicKey: publicKey, caPem } = credentials;
   const tokens = new Tokens({ store, clock, ownerToken, privateKey, publicKey });
   followCrds(store, registry, { deleter, report });
-  const unfurnish = await bootstrap({ store, writer, registry, caPem, report });
+  const unfurnish = await bootstrap({ store, writer, registry, caPem, clock, report });
   const collector = new Collector({ store, writer, deleter, registry, clock, report });
   collector.start();
   return { options, store, registry, writer, deleter, tokens, collector, unfurnish };
