@@ -156,6 +156,7 @@ export class Writer {
       ...(resource.check?.(complete, before) ?? []),
     ];
     if (causes.length > 0) throw invalidObject(resource, complete.metadata.name, causes);
+    context.guard?.(complete, before);
     return complete;
   }
 
