@@ -4,9 +4,16 @@
  */
 import type { Cancel, Clock } from '../base/clock.ts';
 import type { StoredObject } from '../kube/object.ts';
-import { type Deleter, isForegroundDeletion, withoutForeground, withoutOwner } from './deleter.ts';
+import {
+  type Deleter,
+  isCrd,
+  isForegroundDeletion,
+  withoutCleanup,
+  withoutForeground,
+  withoutOwner,
+} from './deleter.ts';
 import type { StoreEvent } from './event-ring.ts';
-import type { Registry } from './registry.ts';
+import { CRDS, type Registry } from './registry.ts';
 import { resourceName } from './resource.ts';
 import type { Address } from './address.ts';
 import type { Store } from './store.ts';
@@ -62,7 +69,7 @@ export class Collector {
     await this.#running;
   }
 
-  #onEvent({ type, object }: StoreEvent): void {
+  #onEvent({ type, address, object }: StoreEvent): void {
     const { namespace } = object.metadata;
     if (type !== 'DELETED') {
       this.#onObject(object);
@@ -73,6 +80,10 @@ export class Collector {
       this.#enqueue(() => this.#collect(dependent));
     for (const owner of object.metadata.ownerReferences ?? []) this.#enqueue(() => this.#release(owner.uid));
     if (namespace !== undefined) this.#onNamespaceContent(namespace);
+    if (isCrd(object) || this.#findGoingCrd(address.resource) !== undefined) {
+      const name = isCrd(object) ? object.metadata.name : address.resource;
+      this.#enqueue(() => this.#emptyCrd(name));
+    }
   }
 
   /** A write that was under way when its namespace went arrives after it: it must not stay. */
@@ -88,6 +99,7 @@ export class Collector {
     if (deletionTimestamp === undefined) return;
     if (isForegroundDeletion(object)) this.#enqueue(() => this.#release(uid));
     if (object.kind === 'Namespace') this.#enqueue(() => this.#emptyNamespace(object.metadata.name));
+    if (isCrd(object)) this.#enqueue(() => this.#emptyCrd(object.metadata.name));
   }
 
   #onNamespaceContent(name: string): void {
@@ -139,6 +151,25 @@ export class Collector {
     await writer.amend({ resource: 'namespaces', namespace: '', name }, (current) =>
       current.metadata.deletionTimestamp === undefined ? current : undefined,
     );
+  }
+
+  /** The definition of that resource, when it is being deleted. */
+  #findGoingCrd(resource: string): StoredObject | undefined {
+    const crd = this.#options.store.get({ resource: CRDS, namespace: '', name: resource });
+    return crd?.metadata.deletionTimestamp === undefined ? undefined : crd;
+  }
+
+  /** Objects first, then their definition: a crash in between finds it still there, and goes on. */
+  async #emptyCrd(name: string): Promise<void> {
+    const { store, writer } = this.#options;
+    const address = { resource: CRDS, namespace: '', name };
+    if (store.get(address) !== undefined && this.#findGoingCrd(name) === undefined) return;
+    await store.settled(); // why: what was being made when the definition was deleted; since then nothing can be
+    for (const object of store.list(name).items) {
+      if (object.metadata.deletionTimestamp === undefined) await this.#delete(store.addressOf(object), object);
+    }
+    if (store.list(name).items.length > 0 || this.#findGoingCrd(name) === undefined) return;
+    await writer.amend(address, withoutCleanup);
   }
 
   async #delete(address: Address, { metadata: { uid = '' } }: StoredObject): Promise<void> {
