@@ -195,3 +195,29 @@ test('who cannot renew stops acting, and leads again once it can', async () => {
   await leader.close();
   assert.deepEqual([stage.acting, stage.violations], [undefined, []]);
 });
+
+test('who is closed while it asks for the lease does not hold it, nor wait', async () => {
+  const stage = new Stage();
+  const clock = new VirtualClock(Date.now());
+  const { leader } = startProcess(stage, 'hasty', { name: 'hasty', clock });
+  await leader.close();
+  const next = startProcess(stage, 'next', { name: 'hasty', clock });
+  await next.leader.synced;
+  await next.leader.close();
+  assert.deepEqual(stage.led, ['next']);
+});
+
+test('who cannot ask for the lease keeps nobody waiting, and leads once it can', async () => {
+  const stage = new Stage();
+  const clock = new VirtualClock(Date.now());
+  const { leader, refuse } = startProcess(stage, 'blocked', { name: 'blocked', clock });
+  refuse(true);
+  await leader.synced;
+  assert.deepEqual(stage.led, []);
+  refuse(false);
+  await until('it to lead', () => {
+    clock.advance(5_000);
+    return stage.led.length === 1;
+  });
+  await leader.close();
+});

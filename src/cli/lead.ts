@@ -14,7 +14,10 @@ export interface Loop {
 
 /** Waits for its turn to lead, again and again. */
 export interface Leader {
-  /** Resolves when it has led for the first time and the loops had their first lists; never when others lead. */
+  /**
+   * Resolves when the loops of the first term had their first lists, or when the lease could not be asked for (a full
+   * disk): it goes on asking. Never while others lead.
+   */
   readonly synced: Promise<void>;
   /** Stops the loops, then gives the lease away so that the next one need not wait. */
   close(): Promise<void>;
@@ -33,7 +36,11 @@ export function leadLoops(options: LeaseOptions, start: (client: ApiClient) => r
     await new Promise<void>((over) => signal.addEventListener('abort', () => over(), { once: true }));
     await Promise.all(loops.map((loop) => loop.close()));
   };
-  const held = holdLease(options, lead, stop.signal);
+  const report = (error: unknown) => {
+    options.report?.(error);
+    resolve();
+  };
+  const held = holdLease({ ...options, report }, lead, stop.signal);
   return {
     synced,
     close: async () => {
