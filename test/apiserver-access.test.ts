@@ -13,7 +13,7 @@ before(async () => {
 });
 after(() => cluster.close());
 
-const { ConfigMap: MAPS, Role, RoleBinding, ServiceAccount } = WELL_KNOWN;
+const { ClusterRole, ConfigMap: MAPS, Role, RoleBinding, ServiceAccount } = WELL_KNOWN;
 const RBAC = 'rbac.authorization.k8s.io';
 
 interface TokenRequest {
@@ -170,6 +170,139 @@ test('roles and bindings that are no lists grant nothing and stop nobody', async
     subjects: 5,
   });
   await assert.rejects(list(client), is('Forbidden'));
+});
+
+/** An account that may write roles and bindings, and read config maps, but nothing else. */
+async function createAuthor(name: string, more: readonly unknown[] = []): Promise<ApiClient> {
+  const client = cluster.connect(await createAccount(name));
+  const verbs = ['create', 'update', 'patch', 'get'];
+  await grant(name, [
+    { apiGroups: [RBAC], resources: ['roles', 'rolebindings', 'clusterroles'], verbs },
+    { apiGroups: [''], resources: ['configmaps'], verbs: ['get', 'list'] },
+    { apiGroups: [''], resources: ['secrets'], verbs: ['get'], resourceNames: ['mine'] },
+    { apiGroups: ['apps'], resources: ['*/status'], verbs: ['*'] },
+    ...more,
+  ]);
+  return client;
+}
+
+const role = (name: string, rules: unknown): StoredObject => ({
+  apiVersion: `${RBAC}/v1`,
+  kind: 'Role',
+  metadata: { name, namespace: 'default' },
+  rules,
+});
+
+const rule = (group: string, resource: string, verbs: readonly string[]) => ({
+  apiGroups: [group],
+  resources: [resource],
+  verbs,
+});
+
+const named = (one: object, ...resourceNames: readonly string[]) => ({ ...one, resourceNames });
+
+const bindingOf = (name: string, kind: string, roleName: string): StoredObject => ({
+  apiVersion: `${RBAC}/v1`,
+  kind: 'RoleBinding',
+  metadata: { name, namespace: 'default' },
+  roleRef: { apiGroup: RBAC, kind, name: roleName },
+  subjects: [{ kind: 'ServiceAccount', name: 'friend', namespace: 'default' }],
+});
+
+const GRANTS: Record<string, { readonly rule: object; readonly isHeld: boolean }> = {
+  'what one holds': { rule: rule('', 'configmaps', ['get']), isHeld: true },
+  'a name of what one holds': { rule: named(rule('', 'configmaps', ['list']), 'a'), isHeld: true },
+  'another verb': { rule: rule('', 'configmaps', ['get', 'delete']), isHeld: false },
+  'every verb': { rule: rule('', 'configmaps', ['*']), isHeld: false },
+  'another resource': { rule: rule('', 'pods', ['get']), isHeld: false },
+  'another group': { rule: rule('apps', 'configmaps', ['get']), isHeld: false },
+  'the name one holds': { rule: named(rule('', 'secrets', ['get']), 'mine'), isHeld: true },
+  'a name besides the one one holds': { rule: named(rule('', 'secrets', ['get']), 'mine', 'other'), isHeld: false },
+  'all where one holds a name': { rule: rule('', 'secrets', ['get']), isHeld: false },
+  'a subresource of any': { rule: rule('apps', 'deployments/status', ['patch']), isHeld: true },
+  'another subresource': { rule: rule('apps', 'deployments/scale', ['patch']), isHeld: false },
+  'a path': { rule: { nonResourceURLs: ['/version'], verbs: ['get'] }, isHeld: true },
+  'every path': { rule: { nonResourceURLs: ['*'], verbs: ['get'] }, isHeld: false },
+};
+
+test('a role that grants more than its author holds is refused, however it is written', async () => {
+  const client = await createAuthor('author');
+  await cluster.client.create(Role, role('changed', []));
+  const at = { name: 'changed', namespace: 'default' };
+  for (const [index, [sentence, granted]] of Object.entries(GRANTS).entries()) {
+    const writes = [
+      () => client.create(Role, role(`granted-${index}`, [granted.rule])),
+      () => client.update(Role, role('changed', [granted.rule])),
+      () => client.patch(Role, { ...at, type: 'merge', body: { rules: [granted.rule] } }),
+      () => client.patch(Role, { ...at, type: 'apply', body: role('changed', [granted.rule]), force: true }),
+    ];
+    for (const write of writes) {
+      if (granted.isHeld) await write();
+      else await assert.rejects(write(), is('Forbidden'), sentence);
+    }
+  }
+  await assert.rejects(client.create(Role, role('no', [GRANTS['another resource']?.rule])), (error) => {
+    assert.ok(isStatusError(error, 'Forbidden'));
+    assert.match(error.message, /^roles\.rbac\.authorization\.k8s\.io "no" is forbidden: user "system:serv\S+author" /);
+    assert.match(
+      error.message,
+      /permissions not currently held:\n\{APIGroups:\[""\], Resources:\["pods"\], Verbs:\["get"\]\}$/,
+    );
+    return true;
+  });
+});
+
+test('a role one does not hold may be changed in what grants nothing, and never bound', async () => {
+  const client = await createAuthor('binder');
+  await cluster.client.create(Role, role('strong', [rule('', 'pods', ['*'])]));
+  const labels = {
+    name: 'strong',
+    namespace: 'default',
+    type: 'merge',
+    body: { metadata: { labels: { a: 'b' } } },
+  } as const;
+  await client.patch(Role, labels);
+  await assert.rejects(client.create(RoleBinding, bindingOf('b', 'Role', 'strong')), is('Forbidden'));
+  await assert.rejects(client.create(RoleBinding, bindingOf('b', 'ClusterRole', 'cluster-admin')), is('Forbidden'));
+  await assert.rejects(client.create(RoleBinding, bindingOf('b', 'Role', 'not-there')), is('NotFound'));
+  await cluster.client.create(RoleBinding, bindingOf('strong', 'Role', 'strong'));
+  await client.patch(RoleBinding, labels);
+  const subjects = [{ kind: 'ServiceAccount', name: 'binder', namespace: 'default' }];
+  await assert.rejects(client.patch(RoleBinding, { ...labels, body: { subjects } }), is('Forbidden'));
+  const roleRef = { apiGroup: RBAC, kind: 'Role', name: 'changed' };
+  const moved = cluster.client.patch(RoleBinding, { ...labels, body: { roleRef } });
+  await assert.rejects(moved, is('Invalid'), 'a binding keeps its role');
+  await client.create(Role, role('weak', [rule('', 'configmaps', ['get'])]));
+  await client.create(RoleBinding, bindingOf('weak', 'Role', 'weak'));
+});
+
+test('the verbs escalate and bind let one grant what one does not hold', async () => {
+  const trusted = await createAuthor('trusted', [
+    rule(RBAC, 'roles', ['escalate']),
+    named(rule(RBAC, 'roles', ['bind']), 'free'),
+  ]);
+  await trusted.create(Role, role('free', [rule('', 'pods', ['*'])]));
+  await trusted.create(RoleBinding, bindingOf('free', 'Role', 'free'));
+  await trusted.create(Role, role('other', [rule('', 'pods', ['*'])]));
+  await assert.rejects(trusted.create(RoleBinding, bindingOf('other', 'Role', 'other')), is('Forbidden'));
+});
+
+test('what one holds in a namespace one does not hold in the cluster', async () => {
+  const client = cluster.connect(await createAccount('local'));
+  await grant('local', [rule('*', '*', ['*'])]);
+  await client.create(Role, role('mine', [rule('*', '*', ['*'])]));
+  const metadata = { name: 'local' };
+  const subjects = [{ kind: 'ServiceAccount', name: 'local', namespace: 'default' }];
+  await cluster.client.create<StoredObject>(ClusterRole, {
+    ...role('local', [rule(RBAC, 'clusterroles', ['create'])]),
+    kind: 'ClusterRole',
+    metadata,
+  });
+  const roleRef = { apiGroup: RBAC, kind: 'ClusterRole', name: 'local' };
+  const clusterBinding = { apiVersion: `${RBAC}/v1`, kind: 'ClusterRoleBinding', metadata, roleRef, subjects };
+  await cluster.client.create<StoredObject>(WELL_KNOWN.ClusterRoleBinding, clusterBinding);
+  const wide = { ...role('wide', [rule('', 'configmaps', ['get'])]), kind: 'ClusterRole', metadata: { name: 'wide' } };
+  await assert.rejects(client.create<StoredObject>(ClusterRole, wide), is('Forbidden'));
 });
 
 test('nothing above was the server’s own trouble', () => assert.deepEqual(cluster.reported, []));

@@ -1,6 +1,11 @@
 /** Custom resources and server-side apply through HTTP: validated, defaulted, pruned, owned field by field. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import type { JournalEntry } from '../src/apiserver/journal.ts';
+import { openSqliteJournal } from '../src/apiserver/sqlite-journal.ts';
 import type { ObjectOf, ResourceRef, StoredObject } from '../src/kube/object.ts';
 import { isStatusError } from '../src/kube/status-error.ts';
 import { WELL_KNOWN } from '../src/kube/well-known.ts';
@@ -270,11 +275,62 @@ test('apply speaks of the object of its path, with a manager', async () => {
   assert.equal((await send('?fieldManager=a', { ...widget('who', {}), kind: 'Gadget' })).code, 400);
 });
 
-test('deleting a definition deletes its objects', async () => {
+/** The definition, or undefined once it is gone. */
+function findCrd({ client }: TestCluster): Promise<StoredObject | undefined> {
+  return client.get<StoredObject>(CRDS, 'widgets.example.com').catch((error: unknown) => {
+    if (!isStatusError(error, 'NotFound')) throw error;
+    return undefined;
+  });
+}
+
+test('deleting a definition deletes its objects, then the definition', async () => {
+  const held = {
+    ...widget('held', {}),
+    metadata: { ...widget('held', {}).metadata, finalizers: ['example.com/hold'] },
+  };
+  await cluster.client.create(WIDGET, held);
   await cluster.client.delete(CRDS, 'widgets.example.com');
+  await until('all but one to go', async () => (await cluster.client.list(WIDGET)).items.length === 1);
+  const going = await findCrd(cluster);
+  assert.deepEqual(going?.metadata.finalizers, ['customresourcecleanup.apiextensions.k8s.io']);
+  assert.match(JSON.stringify(going?.['status']), /"type":"Terminating","status":"True"/);
+  const late = cluster.client.create(WIDGET, widget('late', {}));
+  await assert.rejects(late, (error) => isStatusError(error, 'MethodNotAllowed') && /terminating/.test(error.message));
+  const applied = { name: 'late', namespace: 'default', type: 'apply', body: widget('late', {}) } as const;
+  await assert.rejects(cluster.client.patch(WIDGET, applied), (error) => isStatusError(error, 'MethodNotAllowed'));
+  const free = { name: 'held', namespace: 'default', type: 'merge', body: { metadata: { finalizers: null } } } as const;
+  await cluster.client.patch(WIDGET, free);
+  await until('the definition to go', async () => (await findCrd(cluster)) === undefined);
   assert.equal((await cluster.raw(path)).code, 404);
   await cluster.client.create(CRDS, crd);
-  await until('the objects are gone', async () => (await cluster.client.list(WIDGET)).items.length === 0);
+  assert.deepEqual((await cluster.client.list(WIDGET)).items, []);
+});
+
+test('a definition whose deletion was cut short by a crash is deleted by the next life, with its objects', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'athanor-crd-'));
+  const file = join(folder, 'cluster.db');
+  const inner = openSqliteJournal(file);
+  const isRemoval = ({ key, text }: JournalEntry) => key.startsWith('widgets.') && text === undefined;
+  const append = async (batch: readonly JournalEntry[]) => {
+    if (batch.some(isRemoval)) throw new Error('killed');
+    await inner.append(batch);
+  };
+  const first = await startCluster({ journal: { ...inner, append } });
+  await first.client.create(CRDS, crd);
+  for (const name of ['one', 'two']) await first.client.create(WIDGET, widget(name, {}));
+  await first.client.delete(CRDS, 'widgets.example.com');
+  await until('the death', () => first.reported.length > 0);
+  await first.close();
+  const second = await startCluster({ journal: file });
+  try {
+    await until('the definition to go', async () => (await findCrd(second)) === undefined);
+    await second.client.create(CRDS, crd);
+    assert.deepEqual((await second.client.list(WIDGET)).items, []);
+    assert.deepEqual(second.reported, []);
+  } finally {
+    await second.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 test('nothing above was the server’s own trouble', () => assert.deepEqual(cluster.reported, []));

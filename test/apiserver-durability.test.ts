@@ -9,15 +9,20 @@ import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { ensureCredentials } from '../src/apiserver/credentials.ts';
 import { type Journal, memoryJournal } from '../src/apiserver/journal.ts';
+import { VirtualClock } from '../src/base/clock.ts';
 import { createClient } from '../src/client/client.ts';
 import type { ApiClient } from '../src/client/types.ts';
+import { controllerRefOf, type KubeObject } from '../src/kube/object.ts';
 import type { ConfigMap } from '../src/kube/pod.ts';
 import { isStatusError, StatusError } from '../src/kube/status-error.ts';
 import { WELL_KNOWN } from '../src/kube/well-known.ts';
 import { startCluster } from './cluster.ts';
+import { until } from './until.ts';
 
 const MAPS = WELL_KNOWN.ConfigMap;
 const CLIENTS = 8;
+/** After this long the server tries again what the disk refused. */
+const RETRY_MS = 5_000;
 /** Acknowledged writes before each kill. */
 const WRITES_MIN = 200;
 
@@ -100,7 +105,7 @@ function failingJournal(): { readonly journal: Journal; failNext(): void } {
     const fails = isBroken;
     isBroken = false;
     await new Promise((resolve) => setImmediate(resolve));
-    if (fails) throw new StatusError('ServiceUnavailable', 'cannot write cluster database: the disk is full');
+    if (fails) throw new StatusError('InsufficientStorage', 'cannot write cluster database: the disk is full');
     await inner.append(batch);
   };
   return {
@@ -131,10 +136,10 @@ test('writes that the disk refuses are refused, leave no trace, and do not stop 
     const changing = client.patch(MAPS, { name: 'before', namespace: 'default', type: 'merge', body });
     await assert.rejects(
       changing,
-      (error) => isStatusError(error, 'ServiceUnavailable') && /disk is full/.test(error.message),
+      (error) => isStatusError(error, 'InsufficientStorage') && /disk is full/.test(error.message),
     );
     failNext();
-    await assert.rejects(client.create(MAPS, map('lost')), (error) => isStatusError(error, 'ServiceUnavailable'));
+    await assert.rejects(client.create(MAPS, map('lost')), (error) => isStatusError(error, 'InsufficientStorage'));
     await assert.rejects(client.get(MAPS, 'lost', 'default'), (error) => isStatusError(error, 'NotFound'));
     assert.deepEqual((await client.get<ConfigMap>(MAPS, 'before', 'default')).data, map('before').data);
     await client.create(MAPS, map('lost'));
@@ -146,3 +151,50 @@ test('writes that the disk refuses are refused, leave no trace, and do not stop 
     await cluster.close();
   }
 });
+
+/** A journal in memory that refuses what has to do with some resource while `refused` names it. */
+function refusingJournal(): { readonly journal: Journal; refused: string } {
+  const inner = memoryJournal();
+  const result = {
+    refused: '',
+    journal: {
+      ...inner,
+      append: async (batch: Parameters<Journal['append']>[0]) => {
+        if (result.refused !== '' && batch.some(({ key }) => key.startsWith(result.refused)))
+          throw new StatusError('InsufficientStorage', 'cannot write cluster database: the disk is full');
+        await inner.append(batch);
+      },
+    },
+  };
+  return result;
+}
+
+test('what the server itself could not write on a full disk, it writes once there is room', async () => {
+  const refusing = refusingJournal();
+  const clock = new VirtualClock(Date.now());
+  const cluster = await startCluster({ journal: refusing.journal, clock });
+  const { client, reported } = cluster;
+  const { Namespace, ServiceAccount } = WELL_KNOWN;
+  try {
+    refusing.refused = 'serviceaccounts/late';
+    await client.create<KubeObject>(Namespace, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'late' } });
+    await until('the account to be refused', () => reported.length === 1);
+    refusing.refused = '';
+    clock.advance(RETRY_MS);
+    await until('the account', () => client.get(ServiceAccount, 'default', 'late').catch(() => undefined));
+    const owner = await client.create(MAPS, map('owner'));
+    await client.create(MAPS, withOwner(map('owned'), owner));
+    refusing.refused = 'configmaps/default/owned';
+    await client.delete(MAPS, 'owner', { namespace: 'default' });
+    await until('the collection to be refused', () => reported.length === 2);
+    refusing.refused = '';
+    clock.advance(RETRY_MS);
+    await until('the collection', async () => (await client.list(MAPS, { namespace: 'default' })).items.length === 1);
+  } finally {
+    await cluster.close();
+  }
+});
+
+function withOwner(object: ConfigMap, owner: ConfigMap): ConfigMap {
+  return { ...object, metadata: { ...object.metadata, ownerReferences: [controllerRefOf(owner)] } };
+}

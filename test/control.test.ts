@@ -7,7 +7,7 @@ import type { ApiClient } from '../src/client/types.ts';
 import { applyChildren } from '../src/control/children.ts';
 import { controllerRefOf, type KubeObject } from '../src/kube/object.ts';
 import type { ConfigMap } from '../src/kube/pod.ts';
-import { isStatusError } from '../src/kube/status-error.ts';
+import { isStatusError, type Reason } from '../src/kube/status-error.ts';
 import { WELL_KNOWN } from '../src/kube/well-known.ts';
 import { startCluster, type TestCluster } from './cluster.ts';
 import { until } from './until.ts';
@@ -26,7 +26,11 @@ function map(name: string, data: Readonly<Record<string, string>> = {}): ConfigM
 }
 
 /** What the loop of a controller that owns config maps does once. */
-async function settle(owner: KubeObject, wanted: readonly KubeObject[]): Promise<void> {
+async function settle(
+  owner: KubeObject,
+  wanted: readonly KubeObject[],
+  client: ApiClient = cluster.client,
+): Promise<void> {
   const { items } = await cluster.client.list<ConfigMap>(MAPS, { namespace: 'default' });
   const uid = controllerRefOf(owner).uid;
   const mine = items.filter(({ metadata }) => metadata.ownerReferences?.some((one) => one.uid === uid));
@@ -34,7 +38,7 @@ async function settle(owner: KubeObject, wanted: readonly KubeObject[]): Promise
     ['ConfigMap', mine.map((item) => ({ ...item, kind: 'ConfigMap' }))],
   ]);
   const refOf = (kind: string) => WELL_KNOWN[kind as keyof typeof WELL_KNOWN];
-  await applyChildren({ client: cluster.client, owner, wanted, present, refOf, fieldManager: 'athanor', applied });
+  await applyChildren({ client, owner, wanted, present, refOf, fieldManager: 'athanor', applied });
 }
 
 async function names(prefix: string): Promise<readonly string[]> {
@@ -42,6 +46,7 @@ async function names(prefix: string): Promise<readonly string[]> {
   return items.map(({ metadata }) => metadata.name).filter((name) => name.startsWith(prefix));
 }
 
+const is = (reason: Reason) => (error: unknown) => isStatusError(error, reason);
 const get = (name: string) => cluster.client.get<ConfigMap>(MAPS, name, 'default');
 
 test('applyChildren() makes what is missing, mends what differs, and prunes what is no longer wanted', async () => {
@@ -82,6 +87,82 @@ test('applyChildren() prunes only kinds it owns', async () => {
   await cluster.client.create(WELL_KNOWN.Secret, { apiVersion: 'v1', kind: 'Secret', metadata });
   await settle(owner, []);
   assert.equal((await cluster.client.get(WELL_KNOWN.Secret, 'c', 'default')).metadata.name, 'c');
+});
+
+test('applyChildren() takes a field away again that is no longer wanted', async () => {
+  const owner = await cluster.client.create(MAPS, map('owner-d'));
+  await settle(owner, [map('d', { x: '1', y: '2' })]);
+  await settle(owner, [map('d', { y: '2', z: '3' })]);
+  assert.deepEqual((await get('d')).data, { y: '2', z: '3' });
+  await settle(owner, [map('d', { z: '4' })]);
+  assert.deepEqual((await get('d')).data, { z: '4' });
+});
+
+/** A client that does something once, just before a request of that kind. */
+function beforeFirst(verb: 'create' | 'patch' | 'delete', act: () => Promise<unknown>): ApiClient {
+  let isDone = false;
+  const first = async () => {
+    if (isDone) return;
+    isDone = true;
+    await act();
+  };
+  const { client } = cluster;
+  const races = {
+    create: { create: (...args: Parameters<ApiClient['create']>) => first().then(() => client.create(...args)) },
+    patch: { patch: (...args: Parameters<ApiClient['patch']>) => first().then(() => client.patch(...args)) },
+    delete: { delete: (...args: Parameters<ApiClient['delete']>) => first().then(() => client.delete(...args)) },
+  };
+  return { ...client, ...races[verb] } as ApiClient; // why: the same functions, less their type parameters
+}
+
+const remake = async (name: string, data: Readonly<Record<string, string>>) => {
+  await cluster.client.delete(MAPS, name, { namespace: 'default' });
+  await cluster.client.create(MAPS, map(name, data));
+};
+
+async function adoptBy(owner: KubeObject, name: string): Promise<void> {
+  const body = { metadata: { ownerReferences: [controllerRefOf(owner)] } };
+  await cluster.client.patch(MAPS, { name, namespace: 'default', type: 'merge', body });
+}
+
+test('applyChildren() never takes what somebody else made or got between its look and its write', async () => {
+  const owner = await cluster.client.create(MAPS, map('owner-e'));
+  const other = await cluster.client.create(MAPS, map('owner-f'));
+  const early = beforeFirst('create', () => cluster.client.create(MAPS, map('e-new', { mine: 'yes' })));
+  await assert.rejects(settle(owner, [map('e-new', { mine: 'no' })], early), is('AlreadyExists'));
+  assert.deepEqual((await get('e-new')).data, { mine: 'yes' });
+
+  await settle(owner, [map('e-remade'), map('e-moved'), map('e-pruned')]);
+  const wanted = [map('e-remade', { mine: 'no' }), map('e-moved'), map('e-pruned')];
+  await assert.rejects(
+    settle(
+      owner,
+      wanted,
+      beforeFirst('patch', () => remake('e-remade', { mine: 'yes' })),
+    ),
+    is('Conflict'),
+  );
+  assert.deepEqual((await get('e-remade')).data, { mine: 'yes' });
+  await cluster.client.delete(MAPS, 'e-remade', { namespace: 'default' });
+
+  const moving = beforeFirst('patch', () => adoptBy(other, 'e-moved'));
+  const moved = [map('e-moved', { mine: 'no' }), map('e-pruned')];
+  await assert.rejects(settle(owner, moved, moving), is('Conflict'));
+  assert.deepEqual((await get('e-moved')).metadata.ownerReferences, [controllerRefOf(other)]);
+
+  await settle(
+    owner,
+    [],
+    beforeFirst('delete', () => adoptBy(other, 'e-pruned')),
+  );
+  assert.deepEqual((await get('e-pruned')).metadata.ownerReferences, [controllerRefOf(other)]);
+});
+
+test('an object has one controller at most, so that an apply cannot add another', async () => {
+  const owners = await Promise.all(['owner-g', 'owner-h'].map((name) => cluster.client.create(MAPS, map(name))));
+  const refs = owners.map(controllerRefOf);
+  const twice = { ...map('g'), metadata: { ...map('g').metadata, ownerReferences: refs } };
+  await assert.rejects(cluster.client.create(MAPS, twice), is('Invalid'));
 });
 
 test('holdLease() never lets two lead at once, and passes the lead on', async () => {

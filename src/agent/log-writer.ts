@@ -17,7 +17,7 @@ export interface LogWriterOptions {
   readonly clock: Clock;
   /** Called after lines have reached the file. */
   readonly onWritten: () => void;
-  /** The disk refuses; the output that could not be written is dropped so that the container goes on. */
+  /** The disk begins to refuse; what cannot be written is dropped, in whole lines, so that the container goes on. */
   readonly onError: (error: unknown) => void;
 }
 
@@ -30,6 +30,7 @@ export class LogWriter {
   #file: FileHandle | undefined;
   #fileBytes = 0;
   #flushing: Promise<void> | undefined;
+  #isRefused = false;
 
   constructor(options: LogWriterOptions) {
     this.#options = options;
@@ -73,7 +74,13 @@ export class LogWriter {
       const lines = this.#pending;
       this.#pending = [];
       this.#pendingBytes = 0;
-      await this.#write(lines).catch(this.#options.onError);
+      try {
+        await this.#write(lines);
+        this.#isRefused = false;
+      } catch (error) {
+        if (!this.#isRefused) this.#options.onError(error);
+        this.#isRefused = true;
+      }
       for (const source of this.#sources) source.resume();
       this.#options.onWritten();
     }
@@ -84,13 +91,25 @@ export class LogWriter {
     while (from < lines.length) {
       const file = this.#file ?? (await this.#open());
       let until = from;
-      while (until < lines.length && (until === from || this.#fileBytes < this.#options.fileMaxBytes)) {
-        this.#fileBytes += lines[until++]?.length ?? 0;
+      let fileBytes = this.#fileBytes;
+      while (until < lines.length && (until === from || fileBytes < this.#options.fileMaxBytes)) {
+        fileBytes += lines[until++]?.length ?? 0;
       }
-      await file.write(Buffer.concat(lines.slice(from, until)));
+      await this.#append(file, Buffer.concat(lines.slice(from, until)));
       if (this.#fileBytes >= this.#options.fileMaxBytes) await this.#rotate();
       from = until;
     }
+  }
+
+  /** All of it, or nothing: half a line would spoil the next one. */
+  async #append(file: FileHandle, bytes: Buffer): Promise<void> {
+    try {
+      await file.appendFile(bytes);
+    } catch (error) {
+      await file.truncate(this.#fileBytes);
+      throw error;
+    }
+    this.#fileBytes += bytes.length;
   }
 
   async #open(): Promise<FileHandle> {

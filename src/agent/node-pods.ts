@@ -35,17 +35,18 @@ export class NodePods {
   /** The API has this pod: its worker is made, or told. A folder that cannot be made (full disk) is tried again. */
   keep(pod: Pod): void {
     const { clock, log } = this.#context.options;
+    const uid = pod.metadata.uid ?? '';
+    this.#retries.get(uid)?.(); // why: a later try must not bring back an older state of the pod
+    this.#retries.delete(uid);
     try {
       this.#keep(pod);
     } catch (error) {
       log.error({ err: error, pod: keyOf(pod) }, 'cannot take on a pod, will try again');
-      const cancel = clock.after(RETRY_MAX_MS, () => this.#retry(pod, cancel));
-      this.#retries.set(pod.metadata.uid ?? '', cancel);
+      this.#retries.set(
+        uid,
+        clock.after(RETRY_MAX_MS, () => this.keep(pod)),
+      );
     }
-  }
-
-  #retry(pod: Pod, cancel: Cancel): void {
-    if (this.#retries.get(pod.metadata.uid ?? '') === cancel) this.keep(pod);
   }
 
   #keep(pod: Pod): void {
@@ -55,7 +56,12 @@ export class NodePods {
     if (known !== undefined) return known.update(pod);
     const worker = this.#createWorker(pod, uid);
     this.#workers.set(uid, worker);
-    this.#writeHosts(pod);
+    try {
+      this.#writeHosts(pod);
+    } catch (error) {
+      this.#workers.delete(uid); // why: a worker that is known would never get its hosts file
+      throw error;
+    }
     worker.ask();
   }
 
@@ -67,8 +73,7 @@ export class NodePods {
     const worker = this.#workers.get(uid);
     if (worker === undefined) return;
     this.#workers.delete(uid);
-    this.#writeHosts(pod);
-    this.#await(worker.remove());
+    this.#await(worker.remove().finally(() => this.#writeHosts(pod)));
   }
 
   /** Removes what earlier agents have left of pods that are gone, processes included. */

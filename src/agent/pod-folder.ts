@@ -1,5 +1,5 @@
 /** Where the files of one pod lie on the host, and what is written there about the pod itself. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { readJsonFile, writeJsonFile } from './container-record.ts';
 
 /** What outlives a crash of the agent. */
@@ -46,6 +46,7 @@ export class PodFolder {
   }
 
   writeHosts(text: string): void {
-    writeFileSync(this.hosts, text);
+    // why: a write in place empties the file first, and on a full disk it would stay so
+    if (!existsSync(this.hosts) || readFileSync(this.hosts, 'utf8') !== text) writeFileSync(this.hosts, text);
   }
 }

@@ -1,4 +1,5 @@
 /** What every cluster has from its first moment: namespaces, roles, and in each namespace an account and the CA. */
+import type { Cancel, Clock } from '../base/clock.ts';
 import type { StoredObject } from '../kube/object.ts';
 import { isStatusError } from '../kube/status-error.ts';
 import { WELL_KNOWN } from '../kube/well-known.ts';
@@ -12,9 +13,12 @@ export interface BootstrapOptions {
   readonly writer: Writer;
   readonly registry: Registry;
   readonly caPem: string;
+  readonly clock: Clock;
   readonly report: (error: unknown) => void;
 }
 
+/** A namespace that could not be furnished, for want of a disk, is tried again after this long. */
+const RETRY_MS = 5_000;
 const NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease', 'athanor-system'];
 const RBAC = 'rbac.authorization.k8s.io';
 
@@ -54,14 +58,29 @@ function clusterRoleBinding(name: string, subject: { readonly kind: string; read
 
 /** Creates what is missing now, and furnishes namespaces as they come; returns how to stop. */
 export async function bootstrap(options: BootstrapOptions): Promise<() => void> {
-  const { store } = options;
+  const { store, clock, report } = options;
+  const retries = new Map<string, Cancel>();
+  const furnishSoon = (namespace: string) => {
+    retries.delete(namespace);
+    if (store.get({ resource: 'namespaces', namespace: '', name: namespace }) === undefined) return;
+    furnish(options, namespace).catch((error: unknown) => {
+      report(error);
+      retries.set(
+        namespace,
+        clock.after(RETRY_MS, () => furnishSoon(namespace)),
+      );
+    });
+  };
   const unsubscribe = store.subscribe(({ type, object }) => {
-    if (object.kind === 'Namespace' && type === 'ADDED') furnish(options, object.metadata.name).catch(options.report);
+    if (object.kind === 'Namespace' && type === 'ADDED') furnishSoon(object.metadata.name);
   });
   for (const name of NAMESPACES) await ensure(options, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
   for (const role of ROLES) await ensure(options, role);
   for (const namespace of store.list('namespaces').items) await furnish(options, namespace.metadata.name);
-  return unsubscribe;
+  return () => {
+    unsubscribe();
+    for (const cancel of retries.values()) cancel();
+  };
 }
 
 async function furnish(options: BootstrapOptions, namespace: string): Promise<void> {

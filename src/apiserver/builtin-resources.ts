@@ -6,7 +6,7 @@ import { isJsonObject } from '../base/json.ts';
 import type { KubeObject, StoredObject } from '../kube/object.ts';
 import type { Event, Node, Pod } from '../kube/pod.ts';
 import { WELL_KNOWN } from '../kube/well-known.ts';
-import { checkNamespace, checkPod, setNamespaceDefaults, setPodDefaults } from './builtin-rules.ts';
+import { checkBinding, checkNamespace, checkPod, setNamespaceDefaults, setPodDefaults } from './builtin-rules.ts';
 import { builtinListKeys } from './list-keys.ts';
 import { describePod } from './pod-columns.ts';
 import { acceptCrd, checkCrd } from './registry.ts';
@@ -107,9 +107,9 @@ const EXTRAS: Readonly<Record<Known, Extra>> = {
   Lease: { columns: [text('Holder', '.spec.holderIdentity'), AGE] },
   PriorityClass: { shortNames: ['pc'], columns: [text('Value', '.value'), AGE] },
   Role: { columns: [text('Created At', '.metadata.creationTimestamp')] },
-  RoleBinding: { columns: [text('Role', '.roleRef.name'), AGE] },
+  RoleBinding: { columns: [text('Role', '.roleRef.name'), AGE], check: checkBinding },
   ClusterRole: { columns: [text('Created At', '.metadata.creationTimestamp')] },
-  ClusterRoleBinding: { columns: [text('Role', '.roleRef.name'), AGE] },
+  ClusterRoleBinding: { columns: [text('Role', '.roleRef.name'), AGE], check: checkBinding },
   CustomResourceDefinition: {
     shortNames: ['crd', 'crds'],
     hasStatus: true,

@@ -150,3 +150,9 @@ function fixedPart(object: StoredObject): unknown {
 function required(field: string): FieldCause {
   return { reason: 'FieldValueRequired', message: 'Required value', field };
 }
+
+/** A binding keeps its role: who reads the one must be sure of the other. */
+export function checkBinding(object: StoredObject, before?: StoredObject): readonly FieldCause[] {
+  if (before === undefined || isEqual(object['roleRef'], before['roleRef'])) return [];
+  return [invalidCause('roleRef', object['roleRef'], 'cannot change roleRef')];
+}

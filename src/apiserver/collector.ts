@@ -4,9 +4,16 @@
  */
 import type { Cancel, Clock } from '../base/clock.ts';
 import type { StoredObject } from '../kube/object.ts';
-import { type Deleter, isForegroundDeletion, withoutForeground, withoutOwner } from './deleter.ts';
+import {
+  type Deleter,
+  isCrd,
+  isForegroundDeletion,
+  withoutCleanup,
+  withoutForeground,
+  withoutOwner,
+} from './deleter.ts';
 import type { StoreEvent } from './event-ring.ts';
-import type { Registry } from './registry.ts';
+import { CRDS, type Registry } from './registry.ts';
 import { resourceName } from './resource.ts';
 import type { Address } from './address.ts';
 import type { Store } from './store.ts';
@@ -24,6 +31,8 @@ export interface CollectorOptions {
 /** Events are kept this long, as kube-apiserver does by default. */
 const EVENT_TTL_MS = 3_600_000;
 const SWEEP_EVERY_MS = 60_000;
+/** What could not be done, for want of a disk, is tried again after this long. */
+const RETRY_MS = 5_000;
 
 /** Collects garbage from the first moment to the last. */
 export class Collector {
@@ -32,6 +41,8 @@ export class Collector {
   #running: Promise<void> | undefined;
   #unsubscribe: () => void = () => undefined;
   #cancelSweep: Cancel = () => undefined;
+  #failed: (() => Promise<void>)[] = [];
+  #cancelRetry: Cancel | undefined;
   #closed = false;
 
   constructor(options: CollectorOptions) {
@@ -53,11 +64,12 @@ export class Collector {
     this.#closed = true;
     this.#unsubscribe();
     this.#cancelSweep();
+    this.#cancelRetry?.();
     this.#queue.clear();
     await this.#running;
   }
 
-  #onEvent({ type, object }: StoreEvent): void {
+  #onEvent({ type, address, object }: StoreEvent): void {
     const { namespace } = object.metadata;
     if (type !== 'DELETED') {
       this.#onObject(object);
@@ -68,6 +80,10 @@ export class Collector {
       this.#enqueue(() => this.#collect(dependent));
     for (const owner of object.metadata.ownerReferences ?? []) this.#enqueue(() => this.#release(owner.uid));
     if (namespace !== undefined) this.#onNamespaceContent(namespace);
+    if (isCrd(object) || this.#findGoingCrd(address.resource) !== undefined) {
+      const name = isCrd(object) ? object.metadata.name : address.resource;
+      this.#enqueue(() => this.#emptyCrd(name));
+    }
   }
 
   /** A write that was under way when its namespace went arrives after it: it must not stay. */
@@ -83,6 +99,7 @@ export class Collector {
     if (deletionTimestamp === undefined) return;
     if (isForegroundDeletion(object)) this.#enqueue(() => this.#release(uid));
     if (object.kind === 'Namespace') this.#enqueue(() => this.#emptyNamespace(object.metadata.name));
+    if (isCrd(object)) this.#enqueue(() => this.#emptyCrd(object.metadata.name));
   }
 
   #onNamespaceContent(name: string): void {
@@ -136,6 +153,25 @@ export class Collector {
     );
   }
 
+  /** The definition of that resource, when it is being deleted. */
+  #findGoingCrd(resource: string): StoredObject | undefined {
+    const crd = this.#options.store.get({ resource: CRDS, namespace: '', name: resource });
+    return crd?.metadata.deletionTimestamp === undefined ? undefined : crd;
+  }
+
+  /** Objects first, then their definition: a crash in between finds it still there, and goes on. */
+  async #emptyCrd(name: string): Promise<void> {
+    const { store, writer } = this.#options;
+    const address = { resource: CRDS, namespace: '', name };
+    if (store.get(address) !== undefined && this.#findGoingCrd(name) === undefined) return;
+    await store.settled(); // why: what was being made when the definition was deleted; since then nothing can be
+    for (const object of store.list(name).items) {
+      if (object.metadata.deletionTimestamp === undefined) await this.#delete(store.addressOf(object), object);
+    }
+    if (store.list(name).items.length > 0 || this.#findGoingCrd(name) === undefined) return;
+    await writer.amend(address, withoutCleanup);
+  }
+
   async #delete(address: Address, { metadata: { uid = '' } }: StoredObject): Promise<void> {
     const resource = this.#options.registry.findByName(address.resource);
     const { namespace, name } = address;
@@ -172,8 +208,18 @@ export class Collector {
         await work();
       } catch (error) {
         this.#options.report(error);
+        this.#retryLater(work);
       }
     }
     this.#running = undefined;
+  }
+  /** Every work looks at the newest state, so that doing it late, or again, is as good. */
+  #retryLater(work: () => Promise<void>): void {
+    this.#failed.push(work);
+    if (this.#closed) return;
+    this.#cancelRetry ??= this.#options.clock.after(RETRY_MS, () => {
+      this.#cancelRetry = undefined;
+      for (const failed of this.#failed.splice(0)) this.#enqueue(failed);
+    });
   }
 }

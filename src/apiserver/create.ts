@@ -17,12 +17,16 @@ export interface Birth {
 const NAME_LENGTH_MAX = 253;
 
 /**
- * @throws BadRequest when the body is of another kind, version or namespace than the path; Invalid when it has no
- * name.
+ * @throws BadRequest when the body is of another kind, version or namespace than the path; Invalid when it has no name;
+ * MethodNotAllowed when its definition is going.
  */
 export function prepareCreate(context: WriteContext, body: StoredObject, birth: Birth): StoredObject {
   const { resource, namespace } = context;
   checkIdentity(context, body);
+  if (resource.isTerminating === true) {
+    const message = 'create not allowed while custom resource definition is terminating';
+    throw new StatusError('MethodNotAllowed', `cannot create ${resourceName(resource)}: ${message}`);
+  }
   const {
     resourceVersion: _version,
     uid: _uid,

@@ -3,6 +3,7 @@
  * registry/generic, garbagecollector.
  */
 import type { Clock } from '../base/clock.ts';
+import { isJsonObject } from '../base/json.ts';
 import { formatTime } from '../kube/condition.ts';
 import type { ObjectMeta, StoredObject } from '../kube/object.ts';
 import { isPodFinished, type Pod } from '../kube/pod.ts';
@@ -20,6 +21,8 @@ export interface DeleteRequest {
 }
 
 const FOREGROUND = 'foregroundDeletion';
+/** Holds a CustomResourceDefinition until no object of it is left. */
+const CRD_CLEANUP = 'customresourcecleanup.apiextensions.k8s.io';
 
 export interface DeleterOptions {
   readonly store: Store;
@@ -68,8 +71,11 @@ export class Deleter {
     const grace = isSooner ? graceSeconds : (deletionGracePeriodSeconds ?? 0);
     if (!isSooner && finalizers.length === (object.metadata.finalizers ?? []).length) return object;
     const next: ObjectMeta = { ...metadata, deletionTimestamp: deadline, deletionGracePeriodSeconds: grace };
-    const status = object.kind === 'Namespace' ? { status: { phase: 'Terminating' } } : {};
-    return { ...object, metadata: finalizers.length === 0 ? next : { ...next, finalizers }, ...status };
+    return {
+      ...object,
+      metadata: finalizers.length === 0 ? next : { ...next, finalizers },
+      ...goingStatus(object, deadline),
+    };
   }
 
   /** Dependents lose their reference, and so outlive the owner. */
@@ -88,6 +94,29 @@ export function withoutOwner(object: StoredObject, ownerUid: string): StoredObje
   return { ...object, metadata: kept.length === 0 ? metadata : { ...metadata, ownerReferences: kept } };
 }
 
+/** How namespaces and definitions say that they are going. */
+function goingStatus(object: StoredObject, time: string): { readonly status?: unknown } {
+  if (object.kind === 'Namespace') return { status: { phase: 'Terminating' } };
+  if (!isCrd(object)) return {};
+  const status = isJsonObject(object['status']) ? object['status'] : {};
+  const before: readonly unknown[] = Array.isArray(status['conditions']) ? status['conditions'] : [];
+  const others = before.filter((condition) => !isJsonObject(condition) || condition['type'] !== 'Terminating');
+  const reason = 'InstanceDeletionPending';
+  const message = 'CustomResource deletion is in progress';
+  const going = { type: 'Terminating', status: 'True', reason, message, lastTransitionTime: time };
+  return { status: { ...status, conditions: [...others, going] } };
+}
+
+/** True for a CustomResourceDefinition. */
+export function isCrd({ apiVersion, kind }: StoredObject): boolean {
+  return kind === 'CustomResourceDefinition' && apiVersion.startsWith('apiextensions.k8s.io/');
+}
+
+/** The definition, free to go once nothing else holds it. */
+export function withoutCleanup(object: StoredObject): StoredObject {
+  return withoutFinalizer(object, CRD_CLEANUP);
+}
+
 /** True while the object waits for its dependents to go first. */
 export function isForegroundDeletion({ metadata }: StoredObject): boolean {
   return metadata.deletionTimestamp !== undefined && (metadata.finalizers?.includes(FOREGROUND) ?? false);
@@ -95,8 +124,12 @@ export function isForegroundDeletion({ metadata }: StoredObject): boolean {
 
 /** The object with the garbage collector's own finalizer taken away. */
 export function withoutForeground(object: StoredObject): StoredObject {
+  return withoutFinalizer(object, FOREGROUND);
+}
+
+function withoutFinalizer(object: StoredObject, name: string): StoredObject {
   const { finalizers = [], ...metadata } = object.metadata;
-  const kept = finalizers.filter((finalizer) => finalizer !== FOREGROUND);
+  const kept = finalizers.filter((finalizer) => finalizer !== name);
   return { ...object, metadata: kept.length === 0 ? metadata : { ...metadata, finalizers: kept } };
 }
 
@@ -108,11 +141,13 @@ function graceOf(object: StoredObject, requested: number | undefined): number {
   return requested ?? pod.spec.terminationGracePeriodSeconds ?? 30;
 }
 
-function finalizersOf({ metadata }: StoredObject, { propagationPolicy }: DeleteRequest): readonly string[] {
-  const { finalizers = [] } = metadata;
-  return propagationPolicy === 'Foreground' && !finalizers.includes(FOREGROUND)
-    ? [...finalizers, FOREGROUND]
-    : finalizers;
+function finalizersOf(object: StoredObject, { propagationPolicy }: DeleteRequest): readonly string[] {
+  const { finalizers = [], deletionTimestamp } = object.metadata;
+  const own = [
+    ...(propagationPolicy === 'Foreground' ? [FOREGROUND] : []),
+    ...(isCrd(object) && deletionTimestamp === undefined ? [CRD_CLEANUP] : []),
+  ];
+  return [...new Set([...finalizers, ...own])];
 }
 
 function checkPreconditions(

@@ -1,6 +1,7 @@
 /** The thread behind sqlite-journal.ts: one table, one transaction per batch, `synchronous=FULL`. */
 import { DatabaseSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
+import { isDiskFull } from '../sql/database-error.ts';
 import type { JournalContent, JournalEntry } from './journal.ts';
 
 export interface JournalRequest {
@@ -13,24 +14,35 @@ export interface JournalAnswer {
   readonly id: number;
   readonly content?: JournalContent;
   readonly error?: string;
+  /** The error is that there is no room. */
+  readonly isDiskFull?: boolean;
 }
 
 const { path } = workerData as { readonly path: string }; // why: given by sqlite-journal.ts
-const database = new DatabaseSync(path);
-database.exec(`
-  PRAGMA journal_mode = WAL;
-  PRAGMA synchronous = FULL;
-  CREATE TABLE IF NOT EXISTS objects (key TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS revision (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), revision INTEGER NOT NULL);
-  INSERT OR IGNORE INTO revision VALUES (1, 0);
-`);
-const put = database.prepare(
-  'INSERT INTO objects (key, text) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET text = excluded.text',
-);
-const drop = database.prepare('DELETE FROM objects WHERE key = ?');
-const advance = database.prepare('UPDATE revision SET revision = ?');
 
-function append(batch: readonly JournalEntry[]): void {
+/** Opened by the first request, whose answer then says what is wrong. */
+let opened: ReturnType<typeof open> | undefined;
+
+function open() {
+  const database = new DatabaseSync(path);
+  database.exec(`
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    CREATE TABLE IF NOT EXISTS objects (key TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS revision (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), revision INTEGER NOT NULL);
+    INSERT OR IGNORE INTO revision VALUES (1, 0);
+  `);
+  return {
+    database,
+    put: database.prepare(
+      'INSERT INTO objects (key, text) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET text = excluded.text',
+    ),
+    drop: database.prepare('DELETE FROM objects WHERE key = ?'),
+    advance: database.prepare('UPDATE revision SET revision = ?'),
+  };
+}
+
+function append({ database, put, drop, advance }: ReturnType<typeof open>, batch: readonly JournalEntry[]): void {
   database.exec('BEGIN IMMEDIATE');
   try {
     for (const { key, text } of batch) {
@@ -45,7 +57,7 @@ function append(batch: readonly JournalEntry[]): void {
   }
 }
 
-function load(): JournalContent {
+function load({ database }: ReturnType<typeof open>): JournalContent {
   const objects = database.prepare('SELECT key, text FROM objects ORDER BY key').all();
   const last = database.prepare('SELECT revision FROM revision').get();
   return {
@@ -56,12 +68,13 @@ function load(): JournalContent {
 
 function answer({ id, verb, batch = [] }: JournalRequest): JournalAnswer {
   try {
-    if (verb === 'load') return { id, content: load() };
-    if (verb === 'append') append(batch);
-    else database.close();
+    opened ??= open();
+    if (verb === 'load') return { id, content: load(opened) };
+    if (verb === 'append') append(opened, batch);
+    else opened.database.close();
     return { id };
   } catch (error) {
-    return { id, error: error instanceof Error ? error.message : String(error) };
+    return { id, error: error instanceof Error ? error.message : String(error), isDiskFull: isDiskFull(error) };
   }
 }
 

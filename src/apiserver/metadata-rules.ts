@@ -53,8 +53,15 @@ function checkShapes(metadata: ObjectMeta): readonly FieldCause[] {
   if (!Array.isArray(finalizers) || !finalizers.every(isText))
     causes.push(bad('finalizers', finalizers, 'a list of strings'));
   if (!Array.isArray(ownerReferences)) causes.push(bad('ownerReferences', ownerReferences, 'a list'));
-  else causes.push(...ownerReferences.flatMap(checkOwner));
+  else causes.push(...ownerReferences.flatMap(checkOwner), ...checkControllers(ownerReferences));
   return causes;
+}
+
+function checkControllers(owners: readonly unknown[]): readonly FieldCause[] {
+  const controllers = owners.filter((owner) => isJsonObject(owner) && owner['controller'] === true);
+  if (controllers.length <= 1) return [];
+  const rule = 'Only one reference can have Controller set to true';
+  return [invalidCause('metadata.ownerReferences', controllers, rule)];
 }
 
 function checkOwner(owner: unknown, index: number): readonly FieldCause[] {

@@ -17,7 +17,8 @@ export interface Attributes {
   readonly path?: string;
 }
 
-interface Rule {
+/** What is allowed: verbs on resources, or on paths. */
+export interface Rule {
   readonly verbs: readonly string[];
   readonly apiGroups?: readonly string[];
   readonly resources?: readonly string[];
@@ -31,25 +32,31 @@ interface Subject {
   readonly namespace?: string;
 }
 
-const RBAC = 'rbac.authorization.k8s.io';
+/** The group of roles and bindings. */
+export const RBAC = 'rbac.authorization.k8s.io';
 const CLUSTER_ROLES = `clusterroles.${RBAC}`;
 
 /**
  * True when some binding grants it. `system:masters` may do everything. O(bindings of the namespace and the cluster).
  */
 export function isAllowed(store: Store, attributes: Attributes): boolean {
-  if (attributes.user.groups.includes('system:masters')) return true;
-  const clusterWide = store.list(`clusterrolebindings.${RBAC}`).items;
-  if (clusterWide.some((binding) => grants(store, binding, attributes))) return true;
-  const { namespace } = attributes;
-  if (namespace === undefined || namespace === '') return false;
-  return store.list(`rolebindings.${RBAC}`, namespace).items.some((binding) => grants(store, binding, attributes));
+  const { user, namespace = '' } = attributes;
+  return rulesOfUser(store, user, namespace).some((rule) => permits(rule, attributes));
 }
 
-function grants(store: Store, binding: StoredObject, attributes: Attributes): boolean {
-  const subjects = listOf<Subject>(binding['subjects']);
-  if (!subjects.some((subject) => isSubject(subject, attributes.user))) return false;
-  return findRules(store, binding).some((rule) => permits(rule, attributes));
+const EVERYTHING: readonly Rule[] = [
+  { verbs: ['*'], apiGroups: ['*'], resources: ['*'] },
+  { verbs: ['*'], nonResourceURLs: ['*'] },
+];
+
+/** All that is granted to the user in the namespace, or in the whole cluster when it is empty. */
+export function rulesOfUser(store: Store, user: User, namespace: string): readonly Rule[] {
+  if (user.groups.includes('system:masters')) return EVERYTHING;
+  const clusterWide = store.list(`clusterrolebindings.${RBAC}`).items;
+  const local = namespace === '' ? [] : store.list(`rolebindings.${RBAC}`, namespace).items;
+  return [...clusterWide, ...local]
+    .filter((binding) => listOf<Subject>(binding['subjects']).some((subject) => isSubject(subject, user)))
+    .flatMap((binding) => rulesOf(findRole(store, binding)));
 }
 
 function isSubject({ kind, name, namespace }: Subject, user: User): boolean {
@@ -58,15 +65,31 @@ function isSubject({ kind, name, namespace }: Subject, user: User): boolean {
   return kind === 'ServiceAccount' && user.name === `system:serviceaccount:${namespace}:${name}`;
 }
 
-function findRules(store: Store, binding: StoredObject): readonly Rule[] {
+/** The role that a binding names. */
+export function findRole(store: Store, binding: StoredObject): StoredObject | undefined {
   const ref = binding['roleRef'];
-  if (!isJsonObject(ref)) return [];
+  if (!isJsonObject(ref)) return undefined;
   const name = String(ref['name']);
-  const role =
-    ref['kind'] === 'ClusterRole'
-      ? store.get({ resource: CLUSTER_ROLES, namespace: '', name })
-      : store.get({ resource: `roles.${RBAC}`, namespace: binding.metadata.namespace ?? '', name });
+  return ref['kind'] === 'ClusterRole'
+    ? store.get({ resource: CLUSTER_ROLES, namespace: '', name })
+    : store.get({ resource: `roles.${RBAC}`, namespace: binding.metadata.namespace ?? '', name });
+}
+
+/** What a role allows; nothing where it has another shape. */
+export function rulesOf(role: StoredObject | undefined): readonly Rule[] {
   return listOf<Rule>(role?.['rules']).filter(({ verbs }) => Array.isArray(verbs));
+}
+
+/** The rule's lists; what is no list of texts is empty. */
+export function listRules(rule: Rule): Required<Rule> {
+  const texts = (value: unknown) => (Array.isArray(value) ? value.map(String) : []);
+  return {
+    verbs: texts(rule.verbs),
+    apiGroups: texts(rule.apiGroups),
+    resources: texts(rule.resources),
+    resourceNames: texts(rule.resourceNames),
+    nonResourceURLs: texts(rule.nonResourceURLs),
+  };
 }
 
 /** The objects of a list; what is stored may have any shape, and one odd role must not stop the others. */
@@ -75,20 +98,21 @@ function listOf<T>(value: unknown): readonly T[] {
 }
 
 function permits(rule: Rule, { verb, group = '', resource, name, path }: Attributes): boolean {
-  if (!includes(rule.verbs, verb)) return false;
-  if (resource === undefined) return (rule.nonResourceURLs ?? []).some((pattern) => matchesPath(pattern, path ?? ''));
+  const { verbs, apiGroups, resources, resourceNames, nonResourceURLs } = listRules(rule);
+  if (!includes(verbs, verb)) return false;
+  if (resource === undefined) return nonResourceURLs.some((pattern) => matchesPath(pattern, path ?? ''));
   const subresource = resource.includes('/') ? `*/${resource.slice(resource.indexOf('/') + 1)}` : resource;
-  const resources = rule.resources ?? [];
   const isResource = includes(resources, resource) || resources.includes(subresource);
-  const { resourceNames = [] } = rule;
   const isNamed = resourceNames.length === 0 || (name !== undefined && resourceNames.includes(name));
-  return isResource && isNamed && includes(rule.apiGroups ?? [], group);
+  return isResource && isNamed && includes(apiGroups, group);
 }
 
-function includes(allowed: readonly string[], wanted: string): boolean {
+/** True when the list has it, or a star. */
+export function includes(allowed: readonly string[], wanted: string): boolean {
   return allowed.includes('*') || allowed.includes(wanted);
 }
 
-function matchesPath(pattern: string, path: string): boolean {
+/** `/apis/*` matches all below. */
+export function matchesPath(pattern: string, path: string): boolean {
   return pattern === path || (pattern.endsWith('*') && path.startsWith(pattern.slice(0, -1)));
 }

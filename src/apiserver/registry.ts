@@ -34,6 +34,9 @@ interface CrdSpec {
   readonly versions: readonly CrdVersion[];
 }
 
+/** The name of the CRDs' own resource. */
+export const CRDS = 'customresourcedefinitions.apiextensions.k8s.io';
+
 /** The resources that are served now. */
 export class Registry {
   readonly #builtin: readonly Resource[];
@@ -64,13 +67,19 @@ export class Registry {
     const spec = crd['spec'] as CrdSpec; // why: checked by checkCrd before it was stored
     this.#custom.set(
       crd.metadata.name,
-      spec.versions.filter(({ served }) => served).map((version) => toResource(spec, version)),
+      spec.versions
+        .filter(({ served }) => served)
+        .map((version) => ({ ...toResource(spec, version), isTerminating: isTerminating(crd) })),
     );
   }
 
   removeCrd(name: string): void {
     this.#custom.delete(name);
   }
+}
+
+function isTerminating({ metadata }: StoredObject): boolean {
+  return metadata.deletionTimestamp !== undefined;
 }
 
 function toResource({ group, scope, names }: CrdSpec, version: CrdVersion): Resource {

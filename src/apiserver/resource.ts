@@ -21,6 +21,8 @@ export interface Resource extends ResourceRef {
   readonly hasStatus: boolean;
   /** True when an object of it comes from a CustomResourceDefinition. */
   readonly isCustom: boolean;
+  /** True when its CustomResourceDefinition is being deleted: nothing new is made of it. */
+  readonly isTerminating?: boolean;
   readonly columns: readonly PrinterColumn[];
   readonly listKeys: ListKeys;
   /** Schema of the whole object; built-in resources have rules instead. */

@@ -20,7 +20,7 @@ import { type Exchange, sendError, sendJson } from './exchange.ts';
 import type { Journal } from './journal.ts';
 import { findTarget, proxyUpgrade, serveLogs } from './node-proxy.ts';
 import { isAllowed } from './rbac.ts';
-import { Registry } from './registry.ts';
+import { CRDS, Registry } from './registry.ts';
 import { parseResourcePath, type ResourcePath } from './request-path.ts';
 import type { Resource } from './resource.ts';
 import { Store } from './store.ts';
@@ -103,36 +103,21 @@ async function assemble(options: ApiServerOptions): Promise<Parts> {
   const deleter = new Deleter({ store, writer, clock });
   const { ownerToken, tokenPrivateKey: privateKey, tokenPublicKey: publicKey, caPem } = credentials;
   const tokens = new Tokens({ store, clock, ownerToken, privateKey, publicKey });
-  followCrds(store, registry, { deleter, report });
-  const unfurnish = await bootstrap({ store, writer, registry, caPem, report });
+  followCrds(store, registry);
+  const unfurnish = await bootstrap({ store, writer, registry, caPem, clock, report });
   const collector = new Collector({ store, writer, deleter, registry, clock, report });
   collector.start();
   return { options, store, registry, writer, deleter, tokens, collector, unfurnish };
 }
 
-/** Serves a custom resource as soon as its definition is durable, and removes its objects with it. */
-function followCrds(
-  store: Store,
-  registry: Registry,
-  { deleter, report }: Pick<Parts, 'deleter'> & Pick<ApiServerOptions, 'report'>,
-): void {
-  const name = 'customresourcedefinitions.apiextensions.k8s.io';
-  for (const crd of store.list(name).items) registry.addCrd(crd);
+/** Serves a custom resource as soon as its definition is durable, and until it is gone. */
+function followCrds(store: Store, registry: Registry): void {
+  for (const crd of store.list(CRDS).items) registry.addCrd(crd);
   store.subscribe(({ address, type, object }) => {
-    if (address.resource !== name) return;
-    if (type !== 'DELETED') {
-      registry.addCrd(object);
-      return;
-    }
-    const resource = registry.findByName(object.metadata.name);
-    registry.removeCrd(object.metadata.name);
-    if (resource !== undefined) deleteAll(resource).catch(report);
+    if (address.resource !== CRDS) return;
+    if (type === 'DELETED') registry.removeCrd(object.metadata.name);
+    else registry.addCrd(object);
   });
-  async function deleteAll(resource: Resource): Promise<void> {
-    for (const { metadata } of store.list(`${resource.plural}.${resource.group}`).items) {
-      await deleter.delete({ resource, namespace: metadata.namespace ?? '', name: metadata.name }, {});
-    }
-  }
 }
 
 async function handle(parts: Parts, request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -4,7 +4,10 @@ import { StatusError } from '../kube/status-error.ts';
 import type { Journal, JournalContent, JournalEntry } from './journal.ts';
 import type { JournalAnswer, JournalRequest } from './journal-worker.ts';
 
-/** Opens or creates the file. @throws ServiceUnavailable from any call when the disk refuses (full, read-only). */
+/**
+ * Opens or creates the file. @throws InsufficientStorage from any call when the disk is full, ServiceUnavailable when
+ * it refuses otherwise (read-only).
+ */
 export function openSqliteJournal(path: string): Journal {
   const worker = new Worker(new URL('./journal-worker.ts', import.meta.url), { workerData: { path } });
   const waiting = new Map<number, { resolve: (answer: JournalAnswer) => void; reject: (error: Error) => void }>();
@@ -13,9 +16,11 @@ export function openSqliteJournal(path: string): Journal {
     const call = waiting.get(answer.id);
     waiting.delete(answer.id);
     if (answer.error === undefined) call?.resolve(answer);
-    else call?.reject(new StatusError('ServiceUnavailable', `cannot write cluster database ${path}: ${answer.error}`));
+    else call?.reject(explain(path, answer));
   });
+  let ended: Error | undefined;
   const failAll = (error: Error) => {
+    ended ??= error;
     for (const { reject } of waiting.values()) reject(error);
     waiting.clear();
   };
@@ -27,6 +32,7 @@ export function openSqliteJournal(path: string): Journal {
   );
   const call = (request: Omit<JournalRequest, 'id'>) =>
     new Promise<JournalAnswer>((resolve, reject) => {
+      if (ended !== undefined) return reject(ended);
       const id = nextId++;
       waiting.set(id, { resolve, reject });
       worker.postMessage({ ...request, id });
@@ -41,4 +47,11 @@ export function openSqliteJournal(path: string): Journal {
       await worker.terminate();
     },
   };
+}
+
+function explain(path: string, { error, isDiskFull }: JournalAnswer): StatusError {
+  if (isDiskFull !== true)
+    return new StatusError('ServiceUnavailable', `cannot use cluster database ${path}: ${error}`);
+  const message = `cannot write cluster database ${path}: the disk is full, make room and try again`;
+  return new StatusError('InsufficientStorage', message, { cause: error });
 }

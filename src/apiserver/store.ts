@@ -216,6 +216,11 @@ export class Store {
     for (const listener of this.#listeners) listener(event);
   }
 
+  /** Resolves when all that was written so far is durable, or refused. */
+  async settled(): Promise<void> {
+    await Promise.allSettled([...this.#staged.values()].map(({ durable }) => durable));
+  }
+
   /** Waits for the writes under way, then closes the journal. */
   async close(): Promise<void> {
     await this.#flushing;

@@ -18,7 +18,7 @@ export interface SubresourceOptions {
   readonly nowMs: () => number;
 }
 
-/** Gives a pod its node. @throws Conflict when it has one. */
+/** Gives a pod its node. @throws Conflict when it has one, is going, or is another than the one that is meant. */
 export async function serveBinding(
   { exchange, path, resource }: ResourceRequest,
   options: SubresourceOptions,
@@ -27,15 +27,18 @@ export async function serveBinding(
   const target = isJsonObject(body['target']) ? String(body['target']['name'] ?? '') : '';
   if (target === '')
     throw new StatusError('BadRequest', `cannot bind pod ${path.namespace}/${path.name}: target.name is missing`);
-  const bound = await options.writer.amend(
-    { resource: 'pods', namespace: path.namespace, name: path.name },
-    (current) => {
-      const pod = current as unknown as Pod; // why: the path says pods
-      if (pod.metadata.deletionTimestamp !== undefined || pod.spec.nodeName !== undefined)
-        throw conflict({ resource, name: path.name });
-      return bindPod(current, target, options.nowMs());
-    },
-  );
+  const uid = isJsonObject(body['metadata']) ? body['metadata']['uid'] : undefined;
+  const address = { resource: 'pods', namespace: path.namespace, name: path.name };
+  const bind = (current: StoredObject) => {
+    const { metadata, spec } = current as unknown as Pod; // why: the path says pods
+    const isOther = uid !== undefined && uid !== '' && uid !== metadata.uid;
+    if (isOther || metadata.deletionTimestamp !== undefined || spec.nodeName !== undefined)
+      throw conflict({ resource, name: path.name });
+    return bindPod(current, target, options.nowMs());
+  };
+  const current = options.store.get(address);
+  const isDryRun = exchange.query.get('dryRun') === 'All';
+  const bound = isDryRun ? current && bind(current) : await options.writer.amend(address, bind);
   if (bound === undefined) throw notFound({ resource, name: path.name });
   sendJson(exchange, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }, 201);
 }

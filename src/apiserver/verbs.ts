@@ -9,6 +9,7 @@ import { type JsonPatchOperation, jsonPatch, mergePatch } from '../kube/patch.ts
 import { StatusError } from '../kube/status-error.ts';
 import { chooseForm } from './accept.ts';
 import type { DeleteRequest, Deleter } from './deleter.ts';
+import { checkEscalation } from './escalation.ts';
 import { contentTypeOf, type Exchange, readBody, sendJson, sendJsonText } from './exchange.ts';
 import { objectText } from './object-text.ts';
 import { parseFilter, passes, type ReadRequest, renderList, renderObject } from './read.ts';
@@ -76,7 +77,10 @@ export async function serveVerb(verb: string, request: ResourceRequest, options:
     case 'create':
       return createOne(request, options);
     case 'update':
-      return sendWritten(request, await options.writer.update(writeContext(request), await readObject(exchange)));
+      return sendWritten(
+        request,
+        await options.writer.update(writeContext(request, options), await readObject(exchange)),
+      );
     case 'patch':
       return sendWritten(request, await patchOne(request, options));
     case 'delete':
@@ -106,7 +110,7 @@ function watchable({ exchange, path }: ResourceRequest): Exchange {
   return { ...exchange, query };
 }
 
-function writeContext({ exchange, path, resource }: ResourceRequest): WriteContext {
+function writeContext({ exchange, path, resource }: ResourceRequest, { store }: VerbOptions): WriteContext {
   const { query, request, warnings } = exchange;
   const validation = query.get('fieldValidation');
   const agent = (request.headers['user-agent'] ?? 'unknown').split('/')[0]?.slice(0, 128) ?? 'unknown';
@@ -118,6 +122,7 @@ function writeContext({ exchange, path, resource }: ResourceRequest): WriteConte
     fieldManager: query.get('fieldManager') ?? agent,
     fieldValidation: validation === 'Strict' || validation === 'Ignore' ? validation : 'Warn',
     dryRun: query.get('dryRun') === 'All',
+    guard: (next, before) => checkEscalation({ store, user: exchange.user, next, before }),
     warn: (message) => warnings.push(message),
   };
 }
@@ -131,7 +136,7 @@ async function readObject(exchange: Exchange): Promise<StoredObject> {
 
 async function createOne(request: ResourceRequest, options: VerbOptions): Promise<void> {
   const body = await readObject(request.exchange);
-  const created = await options.writer.create(writeContext(request), body);
+  const created = await options.writer.create(writeContext(request, options), body);
   sendJsonText(request.exchange, objectText(created), 201);
 }
 
@@ -139,10 +144,11 @@ function sendWritten({ exchange }: ResourceRequest, object: StoredObject): void 
   sendJsonText(exchange, objectText(object));
 }
 
-async function patchOne(request: ResourceRequest, { writer }: VerbOptions): Promise<StoredObject> {
+async function patchOne(request: ResourceRequest, options: VerbOptions): Promise<StoredObject> {
+  const { writer } = options;
   const { exchange, resource, path } = request;
   const type = contentTypeOf(exchange.request);
-  const context = writeContext(request);
+  const context = writeContext(request, options);
   const body = await readBody(exchange);
   switch (type) {
     case 'application/merge-patch+json':

@@ -58,12 +58,16 @@ export class Writer {
     });
   }
 
-  /** Server-side apply: creates the object when there is none. @throws Conflict as `applyObject`. */
+  /**
+   * Server-side apply: creates the object when there is none. @throws Conflict as `applyObject`, and when a uid or
+   * resourceVersion is named and is not the stored one.
+   */
   async apply(context: WriteContext, applied: StoredObject, force: boolean): Promise<StoredObject> {
     const { clock, random, newUid } = this.#options;
     checkIdentity(context, applied);
     return this.#write(context, addressOf(context), (current) => {
       if (current === undefined && context.subresource !== undefined) throw notFound(context);
+      checkPreconditions(context, current, applied);
       const basis =
         current ??
         prepareCreate(context, { ...bare(applied), spec: undefined }, { nowMs: clock.nowMs(), random, newUid });
@@ -95,14 +99,15 @@ export class Writer {
       throw conflict(context);
     const kept = this.#keepServerFields(context, current, body);
     const admitted = nextGeneration(current, this.#admit(context, kept, current));
-    const unmanaged = { ...admitted, metadata: withManagers(admitted.metadata, current.metadata.managedFields) };
-    if (isEqual(unmanaged, current)) return current;
-    return finishIfReleased(trackUpdate(current, unmanaged, this.#manager(context)));
+    if (isEqual(admitted, current)) return current;
+    const managers = admitted.metadata.managedFields;
+    const before = { ...current, metadata: withManagers(current.metadata, managers) };
+    return finishIfReleased(trackUpdate(before, admitted, this.#manager(context)));
   }
 
   /** What a client may not change is taken from the stored object; so is everything outside the subresource. */
   #keepServerFields({ resource, subresource }: WriteContext, current: StoredObject, body: StoredObject): StoredObject {
-    const managedFields = body.metadata?.managedFields ?? current.metadata.managedFields;
+    const managedFields = findManagers(body) ?? current.metadata.managedFields;
     if (subresource === 'status') {
       return dropUndefined({
         ...current,
@@ -151,6 +156,7 @@ export class Writer {
       ...(resource.check?.(complete, before) ?? []),
     ];
     if (causes.length > 0) throw invalidObject(resource, complete.metadata.name, causes);
+    context.guard?.(complete, before);
     return complete;
   }
 
@@ -217,6 +223,26 @@ function checkTarget(context: WriteContext, current: StoredObject, body: StoredO
   if (uid === current.metadata.uid || String(uid) === '') return;
   const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${current.metadata.uid}`;
   throw new StatusError('Conflict', `cannot change ${resourceName(context.resource)} "${name}": ${why}`);
+}
+
+/** The managers that a client gives back, as one does who moves fields between them; undefined when odd or none. */
+function findManagers({ metadata }: StoredObject): ObjectMeta['managedFields'] {
+  const given: unknown = metadata?.managedFields;
+  const isEntry = (entry: unknown) =>
+    isJsonObject(entry) &&
+    typeof entry['manager'] === 'string' &&
+    (entry['operation'] === 'Apply' || entry['operation'] === 'Update') &&
+    isJsonObject(entry['fieldsV1']);
+  const isGood = Array.isArray(given) && given.length > 0 && given.every(isEntry);
+  return isGood ? (given as ObjectMeta['managedFields']) : undefined; // why: just checked
+}
+
+function checkPreconditions(context: WriteContext, current: StoredObject | undefined, applied: StoredObject): void {
+  const { uid, resourceVersion } = applied.metadata;
+  const isOther = uid !== undefined && uid !== '' && uid !== current?.metadata.uid;
+  const isNewer =
+    resourceVersion !== undefined && resourceVersion !== '' && resourceVersion !== current?.metadata.resourceVersion;
+  if (isOther || isNewer) throw conflict(context);
 }
 
 function withManagers(metadata: ObjectMeta, managedFields: ObjectMeta['managedFields']): ObjectMeta {

@@ -49,7 +49,7 @@ export interface ListOptions {
 
 /** Files by key. A reader sees a whole file or none; an acknowledged file is on the disk. */
 export interface BlobStore {
-  /** @throws AlreadyExists with `ifAbsent` when the key is taken; ServiceUnavailable when the disk is full. */
+  /** @throws AlreadyExists with `ifAbsent` when the key is taken; InsufficientStorage when the disk is full. */
   put(key: KeyChoice, source: ByteSource, options?: PutOptions): Promise<PutResult>;
   /** @throws NotFound; Invalid when the range begins behind the end. */
   open(key: string, range?: ByteRange): Promise<OpenBlob>;

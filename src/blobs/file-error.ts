@@ -12,7 +12,7 @@ export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
  */
 export function explainFileError(error: unknown, act: string): unknown {
   if (hasCode(error, 'ENOSPC', 'EDQUOT')) {
-    return new StatusError('ServiceUnavailable', `cannot ${act}: the disk is full, make room and try again`, {
+    return new StatusError('InsufficientStorage', `cannot ${act}: the disk is full, make room and try again`, {
       cause: error,
     });
   }

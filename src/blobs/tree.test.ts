@@ -150,7 +150,7 @@ test('openFolderStore() removes what a crash left an hour ago, and nothing young
   assert.deepEqual(readdirSync(temporary), ['young']);
 });
 
-test('a full disk is ServiceUnavailable and says so', async () => {
+test('a full disk is InsufficientStorage and says so', async () => {
   const full = async function* (): AsyncGenerator<Uint8Array> {
     yield new Uint8Array(1);
     throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });

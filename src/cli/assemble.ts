@@ -2,7 +2,7 @@
  * Wires all rooms into one process: the embedded cluster and everything that runs on it. Starts and stops; decides
  * nothing.
  */
-import { randomBytes, randomUUID } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { availableParallelism, hostname, totalmem, userInfo } from 'node:os';
 import type { Logger } from 'pino';
@@ -24,6 +24,7 @@ import { startTracking } from '../tracking/server.ts';
 import { askAccessReview, askTokenReview } from './ask-token.ts';
 import { type Config, pathsOf } from './config.ts';
 import { installKinds } from './install.ts';
+import { leadLoops } from './lead.ts';
 import { explainListenError } from './listen-error.ts';
 import { nodeEnv, nodeImages, warmPodVerbs } from './node-options.ts';
 import type { Endpoints } from './run-state.ts';
@@ -59,6 +60,8 @@ export async function assemble(options: AssembleOptions): Promise<Platform> {
 }
 
 const HOST = '127.0.0.1';
+/** A minute, since every renewal is a write to the disk and rivals are rare. */
+const LEASE = { name: 'athanor-control', namespace: 'athanor-system', durationMs: 60_000 } as const;
 
 async function startAll({ config, log, env }: AssembleOptions, closings: Closing[]): Promise<Omit<Platform, 'close'>> {
   const clock = hostClock(globalThis);
@@ -85,21 +88,23 @@ async function startAll({ config, log, env }: AssembleOptions, closings: Closing
     installKinds(client),
   ]);
   const settings = { trackingUrl: tracking.url, blobsUrl: config.blobsUrl, nodeCachePath: paths.cache };
-  const controllers = startControllers({
-    client,
-    controllers: KINDS,
-    clock,
-    settings,
-    report: (what, error) => log.warn({ room: 'control', what, err: error }, 'trouble'),
-  });
-  closings.push(() => controllers.close());
-  const scheduler = startScheduler({
-    client,
-    clock,
-    schedulerNames: ['athanor', 'default-scheduler'],
-    report: report('scheduler'),
-  });
-  closings.push(() => scheduler.close());
+  const lease = { client, clock, ...LEASE, identity: identityOf(credentials), report: report('lease') };
+  const leader = leadLoops(lease, (leading) => [
+    startControllers({
+      client: leading,
+      controllers: KINDS,
+      clock,
+      settings,
+      report: (what, error) => log.warn({ room: 'control', what, err: error }, 'trouble'),
+    }),
+    startScheduler({
+      client: leading,
+      clock,
+      schedulerNames: ['athanor', 'default-scheduler'],
+      report: report('scheduler'),
+    }),
+  ]);
+  closings.push(() => leader.close());
   const gateway = await startGateway({
     client,
     clock,
@@ -123,9 +128,17 @@ async function startAll({ config, log, env }: AssembleOptions, closings: Closing
     labels: { 'athanor.dev/host': hostname().toLowerCase() },
   });
   closings.push(() => agent.close());
-  await Promise.all([controllers.synced, scheduler.synced, gateway.synced]);
+  await Promise.all([leader.synced, gateway.synced]);
   warmPodVerbs().catch(report('cli'));
   return { credentials, endpoints: { kubernetes: api.url, tracking: tracking.url, gateway: gateway.url } };
+}
+
+/**
+ * The home's own name in the lease: who has the home's lock knows that the one who held the lease under this name is
+ * dead, and need not wait for it.
+ */
+function identityOf({ caPem }: Credentials): string {
+  return `home-${createHash('sha256').update(caPem).digest('hex').slice(0, 16)}`;
 }
 
 function connect(url: string, { caPem, ownerToken }: Credentials, userAgent: string): ApiClient {

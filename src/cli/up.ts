@@ -1,6 +1,6 @@
 /** `athanor up`: starts the platform in this process, or in one that goes on alone; and `down`, which ends it. */
 import { spawn } from 'node:child_process';
-import { createWriteStream, openSync } from 'node:fs';
+import { openSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,6 +10,7 @@ import { assemble } from './assemble.ts';
 import { pathsOf } from './config.ts';
 import type { CommandContext } from './context.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
+import { LogFile } from './log-file.ts';
 import { ATHANOR_PROGRAM } from './node-options.ts';
 import { formatValue } from './output.ts';
 import {
@@ -34,7 +35,7 @@ export async function runUp(context: CommandContext): Promise<void> {
   await mkdir(config.home, { recursive: true, mode: 0o700 });
   await mkdir(dirname(paths.log), { recursive: true });
   const lock = takeLock(config.home);
-  const logFile = createWriteStream(paths.log, { flags: 'a' });
+  const logFile = new LogFile(paths.log);
   const log = pino({ base: null, level: env['ATHANOR_LOG_LEVEL'] ?? 'info' }, logFile);
   const stopped = new Promise<NodeJS.Signals>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal));
@@ -43,17 +44,15 @@ export async function runUp(context: CommandContext): Promise<void> {
   process.on('uncaughtException', (error) => log.error({ err: error }, 'surprise'));
   const platform = await assemble({ config, log, env, say: (line) => stdout.write(`${line}\n`) });
   const { endpoints, credentials } = platform;
-  await writeKubeconfig(paths.kubeconfig, {
-    url: endpoints.kubernetes,
-    caPem: credentials.caPem,
-    token: credentials.ownerToken,
-  });
-  await writeRunState(config.home, {
-    pid: process.pid,
-    startedAt: new Date().toISOString(),
-    endpoints,
-    kubeconfig: paths.kubeconfig,
-  });
+  try {
+    const { caPem, ownerToken: token } = credentials;
+    await writeKubeconfig(paths.kubeconfig, { url: endpoints.kubernetes, caPem, token });
+    const startedAt = new Date().toISOString();
+    await writeRunState(config.home, { pid: process.pid, startedAt, endpoints, kubeconfig: paths.kubeconfig });
+  } catch (error) {
+    await platform.close(); // why: nobody could find what runs here
+    throw error;
+  }
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   stdout.write(
     `Athanor is up (${seconds} s).\n${describeEndpoints(endpoints, paths.kubeconfig)}Press Ctrl-C to stop.\n`,
@@ -63,7 +62,7 @@ export async function runUp(context: CommandContext): Promise<void> {
   await platform.close();
   await removeRunState(config.home);
   lock.release();
-  await new Promise((resolve) => logFile.end(resolve));
+  await logFile.close();
 }
 
 function describeEndpoints(endpoints: Endpoints, kubeconfig: string): string {

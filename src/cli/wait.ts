@@ -13,6 +13,9 @@ export interface WaitFlags {
   readonly names: readonly string[];
 }
 
+/** What a timer takes. */
+const SECONDS_MAX = 2_147_483;
+
 type Conditioned = ObjectOf<unknown, { readonly phase?: string; readonly conditions?: readonly Condition[] }>;
 
 /** @throws Timeout; Invalid when the object fails or is deleted instead. */
@@ -25,7 +28,7 @@ export async function waitFor(context: CommandContext, target: string, flags: Wa
     if (name === undefined)
       throw new StatusError('BadRequest', `cannot wait for ${word}: name one, as in 'athanor wait ${word} NAME'`);
     const ref = await getResource(client, word);
-    const signal = AbortSignal.timeout(Number(flags.timeout) * 1000);
+    const signal = AbortSignal.timeout(parseSeconds(flags.timeout) * 1000);
     const stop = new AbortController();
     signal.addEventListener('abort', () => stop.abort(), { once: true });
     try {
@@ -34,6 +37,12 @@ export async function waitFor(context: CommandContext, target: string, flags: Wa
       stop.abort();
     }
   });
+}
+
+function parseSeconds(text: string): number {
+  const seconds = Number(text.replace(/s$/, ''));
+  if (text !== '' && seconds >= 0 && seconds <= SECONDS_MAX) return seconds;
+  throw new StatusError('BadRequest', `cannot wait for '${text}': want seconds, from 0 to ${SECONDS_MAX}`);
 }
 
 interface WatchUntil {
@@ -56,7 +65,8 @@ async function watchUntil(
   let said = '';
   const look = (object: Conditioned): boolean => {
     const { phase, conditions } = object.status ?? {};
-    const wanted = findCondition(conditions, flags.for);
+    // why: kubectl takes any case too
+    const wanted = conditions?.find(({ type }) => type.toLowerCase() === flags.for.toLowerCase());
     const failed = findCondition(conditions, 'Failed');
     if (wanted?.status === 'True') return true;
     const message = wanted?.message ?? findCondition(conditions, 'Running')?.message ?? '';

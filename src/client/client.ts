@@ -46,7 +46,8 @@ export function createClient(options: ClientOptions): ApiClient {
   return {
     get: (ref, name, namespace) => sender.json('GET', resourcePath(ref, { name, namespace })),
     list: (ref, list = {}) => listAll(sender, ref, list),
-    create: (ref, object) => sender.json('POST', resourcePath(ref, { namespace: object.metadata.namespace }), object),
+    create: (ref, object, query = { fieldManager: '' }) =>
+      sender.json('POST', resourcePath(ref, { namespace: object.metadata.namespace }) + toQuery(query), object),
     update: (ref, object) => sender.json('PUT', pathOf(ref, object), object),
     updateStatus: (ref, object) => sender.json('PUT', pathOf(ref, object, 'status'), object),
     patch: (ref, patch) => sender.patch(ref, patch),

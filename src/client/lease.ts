@@ -64,6 +64,7 @@ interface Term {
 
 async function leadWhileHeld({ options, lead, signal, seen }: Term): Promise<void> {
   const { clock, durationMs = DURATION_DEFAULT_MS, report = () => undefined } = options;
+  if (signal.aborted) return release(options).catch(report); // why: told to stop while it was asking
   const term = new AbortController();
   const stop = () => term.abort();
   signal.addEventListener('abort', stop, { once: true });

@@ -46,7 +46,8 @@ export type WatchEvent<T extends KubeObject> =
 export interface ApiClient {
   get<T extends KubeObject>(ref: ResourceRef, name: string, namespace?: string): Promise<T>;
   list<T extends KubeObject>(ref: ResourceRef, options?: ListOptions): Promise<ObjectList<T>>;
-  create<T extends KubeObject>(ref: ResourceRef, object: T): Promise<T>;
+  /** `fieldManager` is by default the client's own name. */
+  create<T extends KubeObject>(ref: ResourceRef, object: T, options?: { readonly fieldManager: string }): Promise<T>;
   /** Replaces the object; @throws Conflict when its resourceVersion is not the stored one. */
   update<T extends KubeObject>(ref: ResourceRef, object: T): Promise<T>;
   /** Replaces the status alone; @throws Conflict as `update`. */

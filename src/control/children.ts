@@ -1,7 +1,13 @@
 /** Makes children true: what is missing is created, what differs is applied, what is no longer wanted is deleted. */
 import { hashJson, isEqual, isJsonObject } from '../base/json.ts';
 import type { ApiClient } from '../client/types.ts';
-import { controllerRefOf, findController, type KubeObject, type ResourceRef } from '../kube/object.ts';
+import {
+  controllerRefOf,
+  findController,
+  type KubeObject,
+  type ManagedFields,
+  type ResourceRef,
+} from '../kube/object.ts';
 import { isStatusError, StatusError } from '../kube/status-error.ts';
 
 export interface ChildrenRequest {
@@ -19,7 +25,7 @@ export interface ChildrenRequest {
 /** Created when missing, never patched: Kubernetes lets nothing of them change. */
 const IMMUTABLE_KINDS = new Set(['Pod', 'Job']);
 
-/** @throws AlreadyExists when another owner has an object of that name; then nothing is pruned. */
+/** @throws AlreadyExists when another owner has an object of that name; whatever it throws, nothing is pruned then. */
 export async function applyChildren(request: ChildrenRequest): Promise<void> {
   for (const child of request.wanted) await applyChild(request, child);
   await prune(request);
@@ -31,11 +37,8 @@ async function applyChild(request: ChildrenRequest, child: KubeObject): Promise<
   const existing = (present.get(child.kind) ?? []).find(({ metadata }) => metadata.name === child.metadata.name);
   if (existing === undefined) return create(request, complete);
   if (IMMUTABLE_KINDS.has(child.kind)) return;
-  const hash = hashJson(complete);
-  const uid = existing.metadata.uid ?? '';
-  if (applied.get(uid) === hash && covers(existing, complete)) return;
-  await apply(request, complete);
-  applied.set(uid, hash);
+  if (applied.get(existing.metadata.uid ?? '') === hashJson(complete) && covers(existing, complete)) return;
+  await apply(request, complete, existing);
 }
 
 /** The child in its owner's namespace, with the reference that ties their lives. */
@@ -44,27 +47,20 @@ function adopt(owner: KubeObject, child: KubeObject): KubeObject {
   return { ...child, metadata: { ...child.metadata, ...namespace, ownerReferences: [controllerRefOf(owner)] } };
 }
 
+/** By POST, which never takes what somebody else has made meanwhile, as apply would. */
 async function create(request: ChildrenRequest, child: KubeObject): Promise<void> {
-  const { client, refOf, owner } = request;
+  const { client, refOf, owner, fieldManager, applied } = request;
   const ref = refOf(child.kind);
   const { name, namespace } = child.metadata;
-  if (!IMMUTABLE_KINDS.has(child.kind)) {
-    // why: apply would take over whatever bears the name
-    const there = await client.get(ref, name, namespace).catch(undefinedIfMissing);
-    if (there !== undefined) checkOwned(owner, there);
-    await apply(request, child);
-    return;
-  }
   try {
-    await client.create(ref, child);
+    const { metadata } = await client.create(ref, child, { fieldManager });
+    applied.set(metadata.uid ?? '', hashJson(child));
   } catch (error) {
     if (!isStatusError(error, 'AlreadyExists')) throw error;
-    checkOwned(owner, await client.get(ref, name, namespace));
+    const there = await client.get(ref, name, namespace);
+    checkOwned(owner, there);
+    if (!IMMUTABLE_KINDS.has(child.kind)) await apply(request, child, there);
   }
-}
-
-function undefinedIfMissing(error: unknown): undefined {
-  if (!isStatusError(error, 'NotFound')) throw error;
 }
 
 /** @throws AlreadyExists when the object there has another controller than the owner, or none. */
@@ -78,9 +74,30 @@ function checkOwned(owner: KubeObject, there: KubeObject): void {
   );
 }
 
-async function apply({ client, refOf, fieldManager }: ChildrenRequest, child: KubeObject): Promise<KubeObject> {
+/**
+ * Applies to the very object that was seen to be the owner's. @throws Conflict when another one bears the name now;
+ * Invalid when it has got another controller meanwhile: the API server lets an object have only one.
+ */
+async function apply(request: ChildrenRequest, child: KubeObject, existing: KubeObject): Promise<void> {
+  const { client, refOf, fieldManager, applied } = request;
   const { name, namespace } = child.metadata;
-  return client.patch(refOf(child.kind), { name, namespace, type: 'apply', body: child, fieldManager, force: true });
+  const { uid = '' } = existing.metadata;
+  const ref = refOf(child.kind);
+  await ownByApply(request, existing);
+  const body = { ...child, metadata: { ...child.metadata, uid } };
+  await client.patch(ref, { name, namespace, type: 'apply', body, fieldManager, force: true });
+  applied.set(uid, hashJson(child));
+}
+
+/** What a POST made ours becomes ours by apply, or no field would ever go. Source: client-go's csaupgrade. */
+async function ownByApply({ client, refOf, fieldManager }: ChildrenRequest, existing: KubeObject): Promise<void> {
+  const { name, namespace, uid, resourceVersion, managedFields = [] } = existing.metadata;
+  const isMine = ({ manager, subresource }: ManagedFields) => manager === fieldManager && subresource === undefined;
+  const [mine, ...others] = managedFields.filter(isMine);
+  if (mine?.operation !== 'Update' || others.length > 0) return;
+  const managers = managedFields.map((entry) => (entry === mine ? { ...entry, operation: 'Apply' } : entry));
+  const body = { metadata: { uid, resourceVersion, managedFields: managers } };
+  await client.patch(refOf(existing.kind), { name, namespace, type: 'merge', body, fieldManager });
 }
 
 /** True when every field of `wanted` is in `existing` with the same value; `existing` may have more. */
@@ -104,8 +121,10 @@ async function prune({ client, wanted, present, refOf }: ChildrenRequest): Promi
     const names = new Set(wanted.filter((child) => child.kind === kind).map(({ metadata }) => metadata.name));
     for (const { metadata } of objects) {
       if (names.has(metadata.name) || metadata.deletionTimestamp !== undefined) continue;
-      const { name, namespace, uid = '' } = metadata;
-      await client.delete(refOf(kind), name, { namespace, preconditions: { uid } }).catch(ignoreGone);
+      const { name, namespace, uid = '', resourceVersion } = metadata;
+      // why: what has changed may have got another owner; if it has not, its change asks again
+      const preconditions = { uid, ...(resourceVersion !== undefined && { resourceVersion }) };
+      await client.delete(refOf(kind), name, { namespace, preconditions }).catch(ignoreGone);
     }
   }
 }

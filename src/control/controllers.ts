@@ -97,7 +97,12 @@ function startLoop(loop: Loop, options: ControllersOptions, refs: ReadonlyMap<st
     report: (key, error) => options.report(`reconcile ${kind.kind} ${key}`, error),
     work: async (key) => {
       await allSynced;
-      return reconcileOne(loop, key, { options, refs });
+      return reconcileOne(loop, key, { options, refs }).catch((error: unknown) => {
+        if (!isStatusError(error, 'Invalid')) throw error;
+        // why: it would be as invalid the next time; a change of the object or of what it looks at asks again
+        options.report(`reconcile ${kind.kind} ${key}`, error);
+        return {};
+      });
     },
   });
   loop.informer.onChange(({ object }) => queue.add(keyOf(object)));
@@ -113,7 +118,8 @@ function wakeOwners(
   { queue, name, change }: { queue: WorkQueue; name: string; change: ObjectChange<KubeObject> },
 ): void {
   const { kind, owns, reads } = loop.controller.kind;
-  const { object } = change;
+  const { object, type } = change;
+  if (type === 'deleted') loop.applied.delete(object.metadata.uid ?? '');
   const owner = findController(object);
   if (owns.includes(name) && owner?.kind === kind) {
     const { namespace } = object.metadata;

@@ -82,7 +82,7 @@ export function trackUpdate(before: StoredObject | undefined, after: StoredObjec
   const mine = entries.find((entry) => isEntryOf(entry, manager, 'Update'));
   const others = entries.filter((entry) => entry !== mine).flatMap((entry) => withoutFields(entry, changed));
   const fields = mine === undefined ? changed : unionFields(mine.fieldsV1, changed);
-  const present = intersectPresent(fields, after, manager.listKeys);
+  const present = onlyPresent(fields, after, manager.listKeys);
   return {
     ...after,
     metadata: {
@@ -92,8 +92,10 @@ export function trackUpdate(before: StoredObject | undefined, after: StoredObjec
   };
 }
 
-function intersectPresent(fields: FieldsV1, object: StoredObject, listKeys: ListKeys): FieldsV1 {
-  return intersectFields(fields, fieldsOf(ownedPart(object), listKeys)) ?? {};
+/** Not by intersection: that leaves out the items themselves, which would then outlive their last field. */
+function onlyPresent(fields: FieldsV1, object: StoredObject, listKeys: ListKeys): FieldsV1 {
+  const absent = subtractFields(fields, fieldsOf(ownedPart(object), listKeys));
+  return absent === undefined ? fields : (subtractFields(fields, absent) ?? {});
 }
 
 function ownedPart(object: StoredObject): JsonObject {

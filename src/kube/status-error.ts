@@ -3,7 +3,7 @@
  * is here.
  */
 
-/** Kubernetes' reasons, and no others. */
+/** Kubernetes' reasons, and one of ours: InsufficientStorage, since a full disk is not mended by trying again. */
 export type Reason = keyof typeof HTTP_STATUS;
 
 /** The Kubernetes door: reason to HTTP status. */
@@ -23,6 +23,7 @@ export const HTTP_STATUS = {
   TooManyRequests: 429,
   InternalError: 500,
   ServiceUnavailable: 503,
+  InsufficientStorage: 507,
   Timeout: 504,
 } as const;
 

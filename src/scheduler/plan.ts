@@ -44,7 +44,7 @@ interface Room {
   used: Amounts;
 }
 
-/** Higher priority first, then the older one. O(pending x nodes). */
+/** Gangs that are half placed first, then higher priority, then the older one. O(pending x nodes). */
 export function planPlacements(snapshot: Snapshot): Plan {
   const rooms = snapshot.nodes.map((node) => toRoom(node, snapshot.pods));
   const bindings: Binding[] = [];
@@ -89,7 +89,9 @@ function listUnits({ pods, groups, schedulerNames }: Snapshot): readonly Unit[] 
     const bound = pods.filter((pod) => pod.spec.nodeName !== undefined && groupKeyOf(pod) === key).length;
     units.push({ pods: members, bound, isOrphan: group === undefined, ...(group && { group }) });
   }
-  return units.sort((a, b) => comparePods(a.pods[0], b.pods[0]));
+  // why: until the rest of a gang has a node too, what it holds already serves nobody
+  const isHalf = ({ bound, group }: Unit) => Number(bound > 0 && bound < (group?.minMember ?? 0));
+  return units.sort((a, b) => isHalf(b) - isHalf(a) || comparePods(a.pods[0], b.pods[0]));
 }
 
 function isPending({ spec, metadata }: Pod, schedulerNames: ReadonlySet<string>): boolean {

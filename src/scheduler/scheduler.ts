@@ -49,6 +49,7 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
   });
   const synced = Promise.all(informers.map((informer) => informer.synced)).then(() => cycle.request());
   for (const informer of informers) informer.onChange(() => cycle.request());
+  pods.onChange(({ type, object }) => (type === 'deleted' ? cycle.forget(object) : undefined));
   return {
     synced,
     close: async () => {
@@ -93,13 +94,23 @@ class Cycle {
     this.#cancel = this.#options.clock.after(delayMs, () => {
       this.#cancel = undefined;
       this.#running = this.#run()
-        .catch(this.#options.report)
-        .finally(() => {
+        .catch((error: unknown) => {
+          this.#options.report(error);
+          return true;
+        })
+        .then((isUnfinished) => {
           this.#running = undefined;
           if (this.#isWanted) this.request();
+          else if (isUnfinished) this.request(RETRY_MS);
           this.#isWanted = false;
         });
     });
+  }
+
+  /** The pod is gone. */
+  forget({ metadata: { uid = '' } }: Pod): void {
+    this.#assumed.delete(uid);
+    this.#told.delete(uid);
   }
 
   async close(): Promise<void> {
@@ -108,7 +119,8 @@ class Cycle {
     await this.#running;
   }
 
-  async #run(): Promise<void> {
+  /** True when something is left that has to be tried again even when nothing changes. */
+  async #run(): Promise<boolean> {
     const { nodes, groups, schedulerNames } = this.#options;
     await Promise.all([this.#options.pods, nodes, groups].map(({ synced }) => synced));
     const pods = this.#options.pods
@@ -122,10 +134,26 @@ class Cycle {
       groups: demands,
       schedulerNames: new Set(schedulerNames),
     });
-    for (const binding of plan.bindings) await this.#bind(binding);
+    const bound: Binding[] = [];
+    for (const unit of splitUnits(plan.bindings)) bound.push(...(await this.#bindUnit(unit)));
     for (const refusal of plan.refusals) await this.#refuse(refusal);
-    await this.#tellGroups(pods, plan.bindings, plan.refusals);
-    if (plan.refusals.length > 0) this.request(RETRY_MS);
+    await this.#tellGroups(pods, bound, plan.refusals);
+    return plan.refusals.length > 0 || bound.length < plan.bindings.length;
+  }
+
+  /**
+   * Binds a pod, or the members of a gang one after the other: once all could be bound, and none after one that could
+   * not. Returns those that were.
+   */
+  async #bindUnit(unit: readonly Binding[]): Promise<readonly Binding[]> {
+    const bound: Binding[] = [];
+    const isGang = unit.length > 1;
+    for (const binding of isGang ? unit : []) if (!(await this.#tryBinding(binding, '?dryRun=All'))) return [];
+    for (const binding of unit) {
+      if (!(await this.#bind(binding))) break;
+      bound.push(binding);
+    }
+    return bound;
   }
 
   #withAssumed(pod: Pod): Pod {
@@ -137,25 +165,33 @@ class Cycle {
     return pod;
   }
 
-  async #bind({ pod, nodeName }: Binding): Promise<void> {
-    const { client, record, report } = this.#options;
+  async #bind(binding: Binding): Promise<boolean> {
+    const { pod, nodeName } = binding;
     const { name, namespace, uid = '' } = pod.metadata;
     this.#assumed.set(uid, nodeName);
+    if (!(await this.#tryBinding(binding))) {
+      this.#assumed.delete(uid);
+      return false;
+    }
+    this.#told.delete(uid);
+    const message = `Successfully assigned ${namespace}/${name} to ${nodeName}`;
+    void this.#options.record(pod, { type: 'Normal', reason: 'Scheduled', message });
+    return true;
+  }
+
+  /** False when the API server refuses: the pod is gone, going, or bound by somebody else. */
+  async #tryBinding({ pod, nodeName }: Binding, query = ''): Promise<boolean> {
+    const { client, report } = this.#options;
+    const { name, namespace, uid = '' } = pod.metadata;
     const target = { apiVersion: 'v1', kind: 'Node', name: nodeName };
     const body = { apiVersion: 'v1', kind: 'Binding', metadata: { name, namespace, uid }, target };
     try {
-      await client.request('POST', `/api/v1/namespaces/${namespace}/pods/${name}/binding`, body);
+      await client.request('POST', `/api/v1/namespaces/${namespace}/pods/${name}/binding${query}`, body);
+      return true;
     } catch (error) {
-      this.#assumed.delete(uid);
       if (!isStatusError(error, 'Conflict') && !isStatusError(error, 'NotFound')) report(error);
-      return;
+      return false;
     }
-    this.#told.delete(uid);
-    void record(pod, {
-      type: 'Normal',
-      reason: 'Scheduled',
-      message: `Successfully assigned ${namespace}/${name} to ${nodeName}`,
-    });
   }
 
   /** The reason stands in the pod's condition and in an event; said again only when it has changed. */
@@ -171,7 +207,7 @@ class Cycle {
         namespace,
         subresource: 'status',
         type: 'merge',
-        body: { status: { conditions } },
+        body: { metadata: { uid }, status: { conditions } },
       })
       .catch(ignoreGone);
     this.#told.set(uid, message);
@@ -206,6 +242,16 @@ class Cycle {
     const conditions = [...mergeConditions(status?.conditions, [condition], this.#options.clock.nowMs())];
     return { phase: isScheduled ? 'Scheduled' : 'Pending', scheduled, conditions };
   }
+}
+
+/** Members of one gang together, in the order of the plan. */
+function splitUnits(bindings: readonly Binding[]): readonly (readonly Binding[])[] {
+  const units = new Map<string, Binding[]>();
+  for (const binding of bindings) {
+    const key = groupKeyOf(binding.pod) ?? `pod ${binding.pod.metadata.uid}`;
+    units.set(key, [...(units.get(key) ?? []), binding]);
+  }
+  return [...units.values()];
 }
 
 function ignoreGone(error: unknown): void {

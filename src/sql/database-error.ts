@@ -4,6 +4,8 @@ import { StatusError } from '../kube/status-error.ts';
 const SQLITE_UNIQUE_CODES: readonly unknown[] = [1555, 2067];
 const SQLITE_BUSY = 5;
 const SQLITE_FULL = 13;
+/** The index of the write-ahead log could not grow: only a full disk does that. */
+const SQLITE_IOERR_SHMSIZE = 4874;
 const POSTGRES_UNIQUE = '23505';
 const POSTGRES_DISK_FULL = '53100';
 const POSTGRES_AWAY = /^(08|57P0|53300|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENOTFOUND|ENOENT)/;
@@ -14,17 +16,24 @@ export function isUniqueViolation(error: unknown): boolean {
   return code === POSTGRES_UNIQUE || SQLITE_UNIQUE_CODES.includes(errcode);
 }
 
-/** A full disk, a busy or an absent database as ServiceUnavailable; every other error as it is. */
+/** True when the database could not write for want of room. */
+export function isDiskFull(error: unknown): boolean {
+  const { code, errcode } = readCodes(error);
+  return errcode === SQLITE_FULL || errcode === SQLITE_IOERR_SHMSIZE || code === POSTGRES_DISK_FULL;
+}
+
+/** A full disk as InsufficientStorage, a busy or an absent database as ServiceUnavailable; others as they are. */
 export function explainDatabaseError(error: unknown): unknown {
+  if (isDiskFull(error)) {
+    const message = 'cannot write rows: the disk of the database is full, make room and try again';
+    return new StatusError('InsufficientStorage', message, { cause: error });
+  }
   const trouble = findTrouble(readCodes(error));
   if (trouble === undefined) return error;
   return new StatusError('ServiceUnavailable', `cannot reach rows: ${trouble}`, { cause: error });
 }
 
 function findTrouble({ code, errcode }: Codes): string | undefined {
-  if (errcode === SQLITE_FULL || code === POSTGRES_DISK_FULL) {
-    return 'the disk of the database is full, make room and try again';
-  }
   if (errcode === SQLITE_BUSY) return 'another process holds the database, try again';
   if (typeof code === 'string' && POSTGRES_AWAY.test(code)) return `PostgreSQL does not answer (${code}), try again`;
   return undefined;

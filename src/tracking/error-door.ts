@@ -24,6 +24,8 @@ export const MLFLOW_ERRORS = {
   TooManyRequests: { code: 'REQUEST_LIMIT_EXCEEDED', status: 429 },
   InternalError: { code: 'INTERNAL_ERROR', status: 500 },
   ServiceUnavailable: { code: 'TEMPORARILY_UNAVAILABLE', status: 503 },
+  // why: a client would try a 503 for minutes; nobody makes room meanwhile
+  InsufficientStorage: { code: 'RESOURCE_EXHAUSTED', status: 507 },
   Timeout: { code: 'DEADLINE_EXCEEDED', status: 504 },
 } as const satisfies Record<Reason, Wire>;
 
