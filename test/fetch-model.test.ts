@@ -27,12 +27,14 @@ before(async () => {
     throw new StatusError('Unauthorized', 'cannot accept the token: it is unknown');
   };
   tracking = await startTestTracking({ home, database: { path: join(home, 'rows.db') }, authenticate });
-  for (const [path, body] of Object.entries(FILES))
-    await send('PUT', `/api/2.0/mlflow-artifacts/artifacts/m/${encodeURI(path)}`, body);
+  const { run } = await post('runs/create', { experiment_id: '0', user_id: 'u', start_time: 1 });
+  const { run_id, artifact_uri } = run?.info ?? { run_id: '', artifact_uri: '' };
+  const place = artifact_uri.replace('mlflow-artifacts:/', '/api/2.0/mlflow-artifacts/artifacts/');
+  for (const [path, body] of Object.entries(FILES)) await send('PUT', `${place}/m/${encodeURI(path)}`, body);
   await post('registered-models/create', { name: 'digits' });
   const version = { name: 'digits', version: '1' };
-  await post('model-versions/create', { name: 'digits', source: 'mlflow-artifacts:/m' });
-  await post('model-versions/create', { name: 'digits', source: 'mlflow-artifacts:/nothing-there' });
+  await post('model-versions/create', { name: 'digits', run_id, source: `${artifact_uri}/m` });
+  await post('model-versions/create', { name: 'digits', run_id, source: `${artifact_uri}/nothing-there` });
   await post('model-versions/create', { name: 'digits', source: 's3://elsewhere/m' });
   await post('registered-models/alias', { ...version, alias: 'champion' });
   const folder = join(home, 'folder');
@@ -45,9 +47,15 @@ after(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
-async function send(method: string, path: string, body: string): Promise<void> {
+interface Answer {
+  readonly run?: { readonly info: { readonly run_id: string; readonly artifact_uri: string } };
+}
+
+async function send(method: string, path: string, body: string): Promise<Answer> {
   const response = await fetch(tracking.url + path, { method, body });
-  assert.equal(response.status, 200, await response.text());
+  const text = await response.text();
+  assert.equal(response.status, 200, text);
+  return JSON.parse(text) as Answer;
 }
 
 const post = (path: string, body: object) => send('POST', `/api/2.0/mlflow/${path}`, JSON.stringify(body));

@@ -1,0 +1,59 @@
+/** Tracking in a process of its own for benches, on SQLite or on PostgreSQL. Run as a program it serves until SIGTERM. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { hostClock } from '../src/base/clock.ts';
+import { openFolderStore } from '../src/blobs/folder-store.ts';
+import { openDatabase } from '../src/sql/open-database.ts';
+import type { TrackingSchema } from '../src/tracking/schema.ts';
+import { startTracking } from '../src/tracking/server.ts';
+
+export interface BenchServer {
+  readonly url: string;
+  readonly pid: number;
+  close(): Promise<void>;
+}
+
+/** `database` is a file, or a postgres:// URL. Resolves when it answers. */
+export async function startBenchTracking(folder: string, database: string): Promise<BenchServer> {
+  // The flag of bin/athanor.
+  const flags = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=4', import.meta.filename];
+  const child: ChildProcess = spawn(process.execPath, [...flags, folder, database], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [chunk] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
+  return {
+    url: chunk.toString().trim(),
+    pid: child.pid ?? 0,
+    close: async () => {
+      const ended = once(child, 'exit');
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const [, , folder = '', database = ''] = process.argv;
+  const rows = openDatabase<TrackingSchema>(database.includes('://') ? { url: database } : { path: database });
+  const server = await startTracking({
+    host: '127.0.0.1',
+    port: 0,
+    owner: 'bench',
+    database: rows,
+    blobs: await openFolderStore(join(folder, 'blobs')),
+    clock: hostClock(globalThis),
+    newId: () => randomUUID().replaceAll('-', ''),
+    onSurprise: (error) => process.stderr.write(`${String(error)}\n`),
+  });
+  process.stdout.write(`${server.url}\n`);
+  process.once(
+    'SIGTERM',
+    () =>
+      void server
+        .close()
+        .then(() => rows.close())
+        .then(() => process.exit(0)),
+  );
+}
