@@ -29,15 +29,33 @@ export function queryListOf<T extends z.ZodType>(item: T) {
   return z.preprocess((value) => (value === undefined || Array.isArray(value) ? value : [value]), listOf(item));
 }
 
-/** An answer as protobuf's JSON mapping writes it: a list without items is not there. */
-export function dropEmptyLists(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(dropEmptyLists);
+/** An answer as protobuf's JSON mapping writes it: a list without items is not there. What has none is not copied. */
+export function dropEmptyLists<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value;
-  const kept: Record<string, unknown> = {};
-  for (const [key, item] of Object.entries(value)) {
-    if (!Array.isArray(item) || item.length > 0) kept[key] = dropEmptyLists(item);
+  return (Array.isArray(value) ? dropInList(value) : dropInObject(value)) as T; // why: a list stays one, an object too
+}
+
+function dropInList(list: readonly unknown[]): readonly unknown[] {
+  let kept: unknown[] | undefined;
+  for (const [index, item] of list.entries()) {
+    const after = dropEmptyLists(item);
+    if (after === item) continue;
+    kept ??= [...list];
+    kept[index] = after;
   }
-  return kept;
+  return kept ?? list;
+}
+
+function dropInObject(object: object): object {
+  let kept: Record<string, unknown> | undefined;
+  for (const [key, item] of Object.entries(object)) {
+    const after = Array.isArray(item) && item.length === 0 ? undefined : dropEmptyLists(item);
+    if (after === item) continue;
+    kept ??= { ...object };
+    if (after === undefined) delete kept[key];
+    else kept[key] = after;
+  }
+  return kept ?? object;
 }
 
 /** A text that must be there; protobuf's JSON cannot tell an empty one from none. */

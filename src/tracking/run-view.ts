@@ -1,15 +1,14 @@
 /** Whole runs as MLflow's REST API shows them, one or a page of them. Writes nothing. */
 import { sql } from 'kysely';
+import { chunk } from '../sql/insert-rows.ts';
 import { keepOwn, type Search, stageOf } from './experiments.ts';
 import { readLatest, type WireMetric } from './metrics.ts';
 import { type KeyValue, readOwned } from './owned-values.ts';
-import { type Paged, toPage } from './page-token.ts';
+import type { Paged } from './page-token.ts';
 import { readFlows, type RunFlow } from './run-inputs.ts';
 import { getRunRow } from './runs.ts';
 import type { RunRow } from './schema.ts';
-import { parseFilter } from './search-filter.ts';
-import { parseOrder } from './search-order.ts';
-import { type SearchTarget, toOrderBy, toWhere } from './search-sql.ts';
+import { type IdTarget, inOrder, searchIds } from './search-ids.ts';
 import type { Tracking } from './tracking.ts';
 
 /** MLflow's RunInfo; `end_time` is absent while the run goes on. */
@@ -30,7 +29,12 @@ export interface Run {
   readonly outputs: Pick<RunFlow, 'model_outputs'>;
 }
 
-const TARGET: SearchTarget = {
+const RUNS_AT_ONCE = 1_000;
+const TARGET: IdTarget = {
+  table: 'tracking_runs',
+  id: 'run_id',
+  tie: sql`tracking_runs.start_time desc, tracking_runs.run_id`,
+  optional: ['end_time'],
   attributes: {
     run_id: 'text',
     run_name: 'text',
@@ -56,7 +60,7 @@ const TARGET: SearchTarget = {
   },
   owner: sql.ref('tracking_runs.run_id'),
   ownerKind: 'run',
-  metrics: { table: 'tracking_latest_metrics', column: 'run_id' },
+  metrics: { table: 'tracking_latest_metrics', column: 'run_id', isUnique: true },
 };
 
 /** @throws NotFound */
@@ -71,25 +75,20 @@ export async function searchRuns(
   experimentIds: readonly string[],
   search: Search,
 ): Promise<Paged<Run>> {
-  const conditions = parseFilter(search.filter, TARGET);
-  const orders = search.orderBy.map((order) => parseOrder(order, TARGET));
   const ids = await keepOwn(tracking, experimentIds);
-  if (ids.length === 0) return { items: [] };
-  let query = tracking.db
-    .selectFrom('tracking_runs')
-    .selectAll()
-    .where('experiment_id', 'in', ids)
-    .where(toWhere(conditions, TARGET, tracking.dialect));
-  if (search.view !== 'ALL') query = query.where('lifecycle_stage', '=', stageOf(search.view));
-  for (const order of toOrderBy(orders, TARGET, tracking.dialect)) query = query.orderBy(order);
-  const rows = await query
-    .orderBy('start_time', 'desc')
-    .orderBy('run_id', 'asc')
-    .limit(search.page.limit + 1)
-    .offset(search.page.offset)
-    .execute();
-  const { items, ...rest } = toPage(rows, search.page);
-  return { ...rest, items: await completeRuns(tracking, items) };
+  const ofThese = ids.length === 0 ? sql`1 = 0` : sql`experiment_id in (${sql.join(ids)})`;
+  const stage = search.view === 'ALL' ? sql`1 = 1` : sql`lifecycle_stage = ${stageOf(search.view)}`;
+  const found = await searchIds(tracking, TARGET, { ...search, where: sql`${ofThese} and ${stage}` });
+  const rows = await readRows(tracking, found.items);
+  return { ...found, items: await completeRuns(tracking, rows) };
+}
+
+async function readRows({ db }: Tracking, ids: readonly string[]): Promise<readonly RunRow[]> {
+  const rows: RunRow[] = [];
+  for (const part of chunk(ids, RUNS_AT_ONCE)) {
+    rows.push(...(await db.selectFrom('tracking_runs').selectAll().where('run_id', 'in', part).execute()));
+  }
+  return inOrder(ids, rows, ({ run_id }) => run_id);
 }
 
 /** MLflow's RunInfo of a row. */

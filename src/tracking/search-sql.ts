@@ -13,13 +13,21 @@ export interface Rows {
 
 /** A noun that can be searched, and its columns. */
 export interface SearchTarget extends Searchable {
-  /** Attribute to column, `table.column`. */
+  /** Where columns are that name no table. */
+  readonly table?: string;
+  /** Attribute to column, or `table.column`. */
   readonly columns: Readonly<Record<string, string>>;
   /** Column (or expression of columns) that tags and parameters call the owner. */
   readonly owner: RawBuilder<unknown>;
   readonly ownerKind: OwnerKind;
   /** Table of its metrics and the column there that names it. */
-  readonly metrics?: { readonly table: string; readonly column: string };
+  readonly metrics?: {
+    readonly table: string;
+    readonly column: string /** One row of each key. */;
+    readonly isUnique?: boolean;
+  };
+  /** Attributes that a row may lack; without the list, any may. */
+  readonly optional?: readonly string[];
   /** Attributes that are worked out. */
   readonly expressions?: Readonly<Record<string, RawBuilder<unknown>>>;
   /** Attributes that are kept among tags or metadata. */
@@ -42,17 +50,69 @@ export function toWhere(
   return parts.length === 0 ? sql<boolean>`1 = 1` : sql<boolean>`${sql.join(parts, sql` and `)}`;
 }
 
-/** What to sort by; whichever the direction, NaN comes behind all numbers and rows without a value come last. */
-export function toOrderBy(orders: readonly Order[], target: SearchTarget, dialect: DialectName): RawBuilder<unknown>[] {
-  return orders.flatMap((asked) => {
-    const order = { ...asked, ...findKept(asked, target) };
-    const value = toValue(order, target, dialect);
-    const direction = order.descending ? sql`desc` : sql`asc`;
-    if (order.entity !== 'metric' || !target.metrics)
-      return [sql`case when ${value} is null then 1 else 0 end`, sql`${value} ${direction}`];
-    const isNan = sql`(select max(found.is_nan) ${fromMetrics(order.key, target.metrics, target)})`;
-    return [sql`coalesce(${isNan}, 2)`, sql`${value} ${direction}`];
+/** What to sort by, and the tables that it takes beside the noun's own. */
+export interface OrderPlan {
+  readonly joins: RawBuilder<unknown>;
+  readonly terms: readonly RawBuilder<unknown>[];
+}
+
+/** Whichever the direction, NaN comes behind all numbers and rows without a value come last. */
+export function planOrder(orders: readonly Order[], target: SearchTarget, dialect: DialectName): OrderPlan {
+  const plans = orders.map((order, index) =>
+    planOne({ ...order, ...findKept(order, target) }, target, { dialect, index }),
+  );
+  return {
+    joins: sql.join([sql``, ...plans.map(({ join }) => join)], sql` `),
+    terms: plans.flatMap(({ terms }) => terms),
+  };
+}
+
+/** What to sort by where nothing can be joined. */
+export function toOrderBy(
+  orders: readonly Order[],
+  target: SearchTarget,
+  dialect: DialectName,
+): readonly RawBuilder<unknown>[] {
+  return orders.flatMap((order) => {
+    const value = toValue({ ...order, ...findKept(order, target) }, target, dialect);
+    return sortBy(value, order, true);
   });
+}
+
+interface OnePlan {
+  readonly join: RawBuilder<unknown>;
+  readonly terms: readonly RawBuilder<unknown>[];
+}
+
+function planOne(
+  order: Order,
+  target: SearchTarget,
+  { dialect, index }: { dialect: DialectName; index: number },
+): OnePlan {
+  const { entity, key } = order;
+  const name = `order${index}`;
+  const column = (column: string) => sql.ref(`${name}.${column}`);
+  const own = sql`${column('key')} = ${key}`;
+  const owned = target.metrics;
+  if (entity === 'metric' && owned?.isUnique) {
+    const on = sql`${column(owned.column)} = ${target.owner} and ${own}`;
+    const join = sql`left join ${sql.table(owned.table)} as ${sql.ref(name)} on ${on}`;
+    return { join, terms: [sql`coalesce(${column('is_nan')}, 2)`, ...sortBy(column('value'), order, false)] };
+  }
+  if (entity === 'param' || entity === 'tag') {
+    const table = sql.table(entity === 'param' ? 'tracking_params' : 'tracking_tags');
+    const on = sql`${column('kind')} = ${target.ownerKind} and ${column('owner')} = ${target.owner} and ${own}`;
+    return { join: sql`left join ${table} as ${sql.ref(name)} on ${on}`, terms: sortBy(column('value'), order, true) };
+  }
+  const value = toValue(order, target, dialect);
+  const mayBeNull = entity !== 'attribute' || target.optional?.includes(key) !== false;
+  return { join: sql``, terms: sortBy(value, order, mayBeNull) };
+}
+
+/** A value that is always there needs no place for none, and so may follow an index. */
+function sortBy(value: RawBuilder<unknown>, { descending }: Order, mayBeNull: boolean): RawBuilder<unknown>[] {
+  const term = descending ? sql`${value} desc` : sql`${value} asc`;
+  return mayBeNull ? [sql`case when ${value} is null then 1 else 0 end`, term] : [term];
 }
 
 function toPredicate(condition: Condition, target: SearchTarget, dialect: DialectName): RawBuilder<unknown> {
@@ -110,10 +170,14 @@ function findSpans(key: string, { owner }: SearchTarget, dialect: DialectName): 
 /** The value of one attribute, metric, parameter or tag of the row at hand; null when it has none. */
 function toValue(identifier: Identifier, target: SearchTarget, dialect: DialectName): RawBuilder<unknown> {
   const { entity, key } = identifier;
-  if (entity === 'attribute' && !target.rows?.[key])
-    return target.expressions?.[key] ?? sql.ref(target.columns[key] ?? key);
+  if (entity === 'attribute' && !target.rows?.[key]) return target.expressions?.[key] ?? toColumn(key, target);
   const { from, value } = findRows(identifier, target, dialect);
   return sql`(select max(${value}) ${from})`;
+}
+
+function toColumn(key: string, { columns, table }: SearchTarget): RawBuilder<unknown> {
+  const column = columns[key] ?? key;
+  return sql.ref(table === undefined || column.includes('.') ? column : `${table}.${column}`);
 }
 
 function compare(value: RawBuilder<unknown>, condition: Condition, dialect: DialectName): RawBuilder<unknown> {

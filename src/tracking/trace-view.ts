@@ -4,11 +4,9 @@ import { type Assessment, readAssessments } from './assessments.ts';
 import { keepOwn, type Search } from './experiments.ts';
 import type { OtlpSpan } from './otlp.ts';
 import { type KeyValue, readOwned } from './owned-values.ts';
-import { type Paged, toPage } from './page-token.ts';
+import type { Paged } from './page-token.ts';
 import type { TraceRow } from './schema.ts';
-import { parseFilter } from './search-filter.ts';
-import { parseOrder } from './search-order.ts';
-import { type SearchTarget, toOrderBy, toWhere } from './search-sql.ts';
+import { type IdTarget, inOrder, searchIds } from './search-ids.ts';
 import { readSpans } from './spans.ts';
 import { toDuration, toTimestamp } from './trace-times.ts';
 import { TRACE_METADATA, TRACE_TAG } from './traces.ts';
@@ -49,7 +47,11 @@ export interface OldTraceInfo {
   readonly tags: readonly KeyValue[];
 }
 
-const TARGET: SearchTarget = {
+const TARGET: IdTarget = {
+  table: 'tracking_traces',
+  id: 'trace_id',
+  tie: sql`tracking_traces.timestamp_ms desc, tracking_traces.trace_id`,
+  optional: ['client_request_id', 'execution_time', 'execution_time_ms', 'end_time', 'end_time_ms', 'run_id', 'text'],
   attributes: {
     trace_id: 'text',
     request_id: 'text',
@@ -101,24 +103,12 @@ export async function searchTraces(
   experimentIds: readonly string[],
   search: Omit<Search, 'view'>,
 ): Promise<Paged<TraceRow>> {
-  const conditions = parseFilter(search.filter, TARGET);
-  const orders = search.orderBy.map((order) => parseOrder(order, TARGET));
   const ids = await keepOwn(tracking, experimentIds);
-  if (ids.length === 0) return { items: [] };
-  let query = tracking.db
-    .selectFrom('tracking_traces')
-    .selectAll()
-    .where('experiment_id', 'in', ids)
-    .where(toWhere(conditions, TARGET, tracking.dialect));
-  for (const order of toOrderBy(orders, TARGET, tracking.dialect)) query = query.orderBy(order);
-  const { limit, offset } = search.page;
-  const rows = await query
-    .orderBy('timestamp_ms', 'desc')
-    .orderBy('trace_id')
-    .limit(limit + 1)
-    .offset(offset)
-    .execute();
-  return toPage(rows, search.page);
+  const ofThese = ids.length === 0 ? sql`1 = 0` : sql`experiment_id in (${sql.join(ids)})`;
+  const found = await searchIds(tracking, TARGET, { ...search, where: ofThese });
+  if (found.items.length === 0) return { ...found, items: [] };
+  const query = tracking.db.selectFrom('tracking_traces').selectAll().where('trace_id', 'in', found.items);
+  return { ...found, items: inOrder(found.items, await query.execute(), ({ trace_id }) => trace_id) };
 }
 
 /** In the order given. */
