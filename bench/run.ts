@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { type Bench, describeMachine, type Figure } from './measure.ts';
 
 const FOLDER = import.meta.dirname;
-const NOT_BENCHES = new Set(['run', 'measure', 'cluster']);
+const NOT_BENCHES = new Set(['run', 'measure', 'cluster', 'tracking-peers', 'tracking-rows', 'tracking-server']);
 const known = globSync('*.ts', { cwd: FOLDER })
   .map((file) => basename(file, '.ts'))
   .filter((name) => !NOT_BENCHES.has(name))

@@ -33,7 +33,7 @@ export async function searchIds(tracking: Tracking, target: IdTarget, search: Id
   const { joins, terms } = planOrder(orders, target, dialect);
   const { limit, offset } = search.page;
   const found = await sql<{ id: string }>`
-    select ${sql.ref(`${target.table}.${target.id}`)} as id from ${sql.table(target.table)} ${joins}
+    select ${sql.ref(`${target.table}.${target.id}`)} id from ${sql.table(target.table)} ${joins}
     where ${where} order by ${sql.join([...terms, target.tie])} limit ${limit + 1} offset ${offset}`.execute(db);
   return toPage(
     found.rows.map(({ id }) => id),

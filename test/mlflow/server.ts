@@ -39,7 +39,13 @@ export async function startMlflow({ databaseUrl, workers = 1 }: MlflowServerOpti
     // A process group of its own: the server starts workers, and all of them end with it.
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false', GIT_PYTHON_REFRESH: 'quiet' },
+    env: {
+      ...process.env,
+      MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false',
+      // Its default of 5 refuses some of 20 clients at once.
+      MLFLOW_SQLALCHEMYSTORE_POOL_SIZE: '32',
+      GIT_PYTHON_REFRESH: 'quiet',
+    },
   });
   let said = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (said += String(text)));
