@@ -142,8 +142,13 @@ test('nothing escapes the type system without a reason beside it', () => {
   expectNone(
     production.flatMap(({ path, text }) => {
       const lines = text.split('\n');
+      // SQL has an `as` of its own.
+      const bare = text.replaceAll(/sql(?:<[^`()]*>)?`[^`]*`/g, (query) => query.replaceAll(/[^\n]/g, ' ')).split('\n');
       return lines.flatMap((line, index) => {
-        const code = line.replaceAll(/'[^']*'|"[^"]*"|`[^`]*`?|= \/.*\/y;|\/\/.*$|^\s*\*.*$|\/\*.*\*\//g, '');
+        const code = (bare[index] ?? '').replaceAll(
+          /'[^']*'|"[^"]*"|`[^`]*`?|= \/.*\/y;|\/\/.*$|^\s*\*.*$|\/\*.*\*\//g,
+          '',
+        );
         if (!escape.test(code) || isImport(line)) return [];
         const nearby = lines.slice(Math.max(0, index - 4), index + 8).join('\n');
         return nearby.includes('why:') ? [] : [`${path}:${index + 1} ${line.trim()}`];

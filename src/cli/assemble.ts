@@ -20,7 +20,8 @@ import { KINDS } from '../kinds/list.ts';
 import { startScheduler } from '../scheduler/scheduler.ts';
 import { openDatabase } from '../sql/open-database.ts';
 import type { TrackingSchema } from '../tracking/schema.ts';
-import { startTracking } from '../tracking/server.ts';
+import { observeLineage } from '../tracking/lineage-observer.ts';
+import { startTracking, type TrackingServer } from '../tracking/server.ts';
 import { askAccessReview, askTokenReview } from './ask-token.ts';
 import { type Config, pathsOf } from './config.ts';
 import { installKinds } from './install.ts';
@@ -81,8 +82,7 @@ async function startAll({ config, log, env }: AssembleOptions, closings: Closing
     report: report('apiserver'),
   }).catch(explainListenError('the Kubernetes API', config.kubernetesPort, '--kubernetes-port'));
   closings.push(() => api.close());
-  const client = connect(api.url, credentials, 'athanor');
-  closings.push(() => client.close());
+  const client = keep(closings, connect(api.url, credentials, 'athanor'));
   const [tracking] = await Promise.all([
     startRows({ config, client, clock, report: report('tracking') }, closings),
     installKinds(client),
@@ -128,6 +128,7 @@ async function startAll({ config, log, env }: AssembleOptions, closings: Closing
     labels: { 'athanor.dev/host': hostname().toLowerCase() },
   });
   closings.push(() => agent.close());
+  keep(closings, observeLineage({ client, tracking: tracking.tracking, clock, report: report('tracking') }));
   await Promise.all([leader.synced, gateway.synced]);
   warmPodVerbs().catch(report('cli'));
   return { credentials, endpoints: { kubernetes: api.url, tracking: tracking.url, gateway: gateway.url } };
@@ -141,6 +142,12 @@ function identityOf({ caPem }: Credentials): string {
   return `home-${createHash('sha256').update(caPem).digest('hex').slice(0, 16)}`;
 }
 
+/** Closes the part with all others. */
+function keep<T extends { close(): Promise<void> }>(closings: Closing[], part: T): T {
+  closings.push(() => part.close());
+  return part;
+}
+
 function connect(url: string, { caPem, ownerToken }: Credentials, userAgent: string): ApiClient {
   return createClient({ url, token: ownerToken, caPem, userAgent });
 }
@@ -152,10 +159,7 @@ interface RowsOptions {
   readonly report: (error: unknown) => void;
 }
 
-async function startRows(
-  { config, client, clock, report }: RowsOptions,
-  closings: Closing[],
-): Promise<{ readonly url: string }> {
+async function startRows({ config, client, clock, report }: RowsOptions, closings: Closing[]): Promise<TrackingServer> {
   const database = openDatabase<TrackingSchema>(
     config.databaseUrl === undefined ? { path: pathsOf(config.home).rows } : { url: config.databaseUrl },
   );

@@ -1,6 +1,7 @@
 /** The verbs on what tracking keeps: runs, models, artifacts, ui. */
 import type { Command } from 'commander';
 import type { GlobalFlags } from './context.ts';
+import type { LineageFlags } from './lineage.ts';
 import type { PromoteFlags } from './models.ts';
 import type { CompareFlags, RunsFlags } from './runs.ts';
 import type { TrackingFlags } from './tracking-client.ts';
@@ -42,6 +43,14 @@ export function addTrackingVerbs(program: Command): void {
     .action(async (of: string, path: string | undefined, flags: GlobalFlags & TrackingFlags) => {
       const { showArtifacts } = await import('./artifacts.ts');
       await showArtifacts(await contextOf(program, flags), { of, path }, flags);
+    });
+  tracked(verb(program, 'lineage <what>', 'what a model, dataset, job or service was made of, and what became of it'))
+    .option('--up', 'only what it was made of')
+    .option('--down', 'only what became of it')
+    .option('--depth <n>', 'steps at most', '20')
+    .action(async (what: string, flags: GlobalFlags & LineageFlags) => {
+      const { showLineage } = await import('./lineage.ts');
+      await showLineage(await contextOf(program, flags), what, flags);
     });
   tracked(verb(program, 'ui', 'where to look with a browser')).action(async (flags: GlobalFlags & TrackingFlags) => {
     const { openUi } = await import('./ui.ts');

@@ -1,5 +1,5 @@
 /** Whole and sampled histories of metrics, of one run or of many. Writes nothing. */
-import { type SqlBool, sql } from 'kysely';
+import { type RawBuilder, type SqlBool, sql } from 'kysely';
 import { ignoreNotFound, StatusError } from '../kube/status-error.ts';
 import { HISTORY_PAGE_MAX } from './limits.ts';
 import { toWire, type WireMetric } from './metrics.ts';
@@ -7,6 +7,9 @@ import { type Page, type Paged, toPage } from './page-token.ts';
 import { getRunRow } from './runs.ts';
 import type { MetricRow } from './schema.ts';
 import type { Tracking } from './tracking.ts';
+
+/** The order of the table's key within a run's metric. */
+const ORDER = sql`step, timestamp, value, is_nan`;
 
 /** A point of one of several runs. */
 export interface RunMetric extends WireMetric {
@@ -71,33 +74,78 @@ export async function sampleHistories(tracking: Tracking, query: SampleQuery): P
   return points;
 }
 
-async function sampleRun({ db }: Tracking, runId: string, query: SampleQuery): Promise<readonly MetricRow[]> {
+async function sampleRun(tracking: Tracking, runId: string, query: SampleQuery): Promise<readonly MetricRow[]> {
   const { key, between, pointsMax } = query;
   const inRange = between ? sql<SqlBool>`step between ${between.start} and ${between.end}` : sql<SqlBool>`1 = 1`;
-  const ofKey = sql`from tracking_metrics where run_id = ${runId} and key = ${key} and ${inRange}`;
-  const counted = await sql<{ count: number }>`select count(*) as count ${ofKey}`.execute(db);
-  const places = planPlaces(Number(counted.rows[0]?.count ?? 0), pointsMax);
-  if (places.length === 0) return [];
-  const order = sql`step, timestamp, value, is_nan`;
-  const numbered = sql`select *, row_number() over (order by ${order}) as place ${ofKey}`;
-  const chosen = sql.join(places.map((place) => place + 1));
-  const found = await sql<MetricRow>`
-    select run_id, key, step, timestamp, value, is_nan from (${numbered}) numbered
-    where place in (${chosen}) order by place`.execute(db);
-  return found.rows;
+  const points = sql`from tracking_metrics where run_id = ${runId} and key = ${key} and ${inRange}`;
+  const read = async (rest: RawBuilder<unknown>) =>
+    (await sql<MetricRow>`select run_id, key, ${ORDER} ${points} ${rest}`.execute(tracking.db)).rows;
+  const counted = await sql<{ count: number }>`select count(*) as count ${points}`.execute(tracking.db);
+  const count = Number(counted.rows[0]?.count ?? 0);
+  if (count <= pointsMax) return read(sql`order by ${ORDER}`);
+  const last = await read(sql`order by step desc, timestamp desc, value desc, is_nan desc limit 1`);
+  if (pointsMax === 1) return last;
+  const shown = await read(sql`order by ${ORDER} limit 1`);
+  for (const leap of planLeaps(count, pointsMax)) {
+    const from = shown.at(-1);
+    if (from) shown.push(...(await jump(tracking, { points, from, leap })));
+  }
+  return [...shown, ...last];
+}
+
+/** So many times, go on by so many rows. */
+export interface Leap {
+  readonly rows: number;
+  readonly times: number;
 }
 
 /**
- * Which of `count` points are shown, counted from 0: the first of each of `max` buckets as SQL's NTILE fills them, and
- * the last point in place of the last bucket's first.
+ * From the first row to the first of every bucket but the last, as SQL's NTILE fills `max` buckets with `count` rows:
+ * the first `count % max` have one more than the others. In place of the last bucket's first, the last row is shown.
  */
-export function planPlaces(count: number, max: number): readonly number[] {
-  const buckets = Math.min(count, max);
-  const size = Math.floor(count / Math.max(1, buckets));
-  const larger = count % Math.max(1, buckets);
-  const places = Array.from({ length: buckets }, (_, bucket) => bucket * size + Math.min(bucket, larger));
-  if (count > buckets) places[buckets - 1] = count - 1;
-  return places;
+export function planLeaps(count: number, max: number): readonly Leap[] {
+  const size = Math.floor(count / max);
+  const larger = Math.min(count % max, max - 2);
+  return [
+    { rows: size + 1, times: larger },
+    { rows: size, times: max - 2 - larger },
+  ].filter(({ times }) => times > 0);
+}
+
+interface Jump {
+  readonly points: RawBuilder<unknown>;
+  readonly from: MetricRow;
+  readonly leap: Leap;
+}
+
+/**
+ * Rows that lie `leap.rows` apart, behind `from`. Walks the table's key and nothing else: numbering all rows by a
+ * window function takes seven times as long in SQLite and twice in PostgreSQL (100,000 points).
+ */
+async function jump({ db, dialect }: Tracking, { points, from, leap }: Jump): Promise<readonly MetricRow[]> {
+  const next = (values: RawBuilder<unknown>) =>
+    sql`${points} and (${ORDER}) > (${values}) order by ${ORDER} limit 1 offset ${leap.rows - 1}`;
+  const start = sql.join([from.step, from.timestamp, from.value, from.is_nan]);
+  if (dialect === 'postgres') {
+    const behind = next(sql`jump.step, jump.timestamp, jump.value, jump.is_nan`);
+    const found = await sql<MetricRow>`
+      with recursive jump(i, run_id, key, ${ORDER}) as (
+        (select 1, run_id, key, ${ORDER} ${next(start)})
+        union all
+        select jump.i + 1, jump.run_id, jump.key, n.step, n.timestamp, n.value, n.is_nan
+        from jump cross join lateral (select ${ORDER} ${behind}) n where jump.i < ${leap.times})
+      select run_id, key, ${ORDER} from jump order by i`.execute(db);
+    return found.rows;
+  }
+  const rows: MetricRow[] = [];
+  for (let at: MetricRow | undefined = from; at !== undefined && rows.length < leap.times; ) {
+    const values = sql.join([at.step, at.timestamp, at.value, at.is_nan]);
+    const found: { readonly rows: readonly MetricRow[] } = await sql<MetricRow>`
+      select run_id, key, ${ORDER} ${next(values)}`.execute(db);
+    at = found.rows[0];
+    if (at) rows.push(at);
+  }
+  return rows;
 }
 
 /** @throws Invalid unless both or neither are given, in order. */

@@ -167,6 +167,25 @@ const FIRST_TABLES: Readonly<Record<string, Table>> = {
     key: ['assessment_id'],
     indexes: [['trace_id', 'name']],
   },
+  tracking_lineage_events: {
+    columns: { workspace: 'text', run_id: 'text', event_type: 'text', event_ms: 'bigint', content: 'text' },
+    key: ['workspace', 'run_id', 'event_type', 'event_ms'],
+  },
+  tracking_lineage_edges: {
+    columns: {
+      workspace: 'text',
+      job_namespace: 'text',
+      job_name: 'text',
+      direction: 'text',
+      namespace: 'text',
+      name: 'text',
+      version: 'text',
+      run_id: 'text',
+      event_ms: 'bigint',
+    },
+    key: ['workspace', 'job_namespace', 'job_name', 'direction', 'namespace', 'name', 'version'],
+    indexes: [['workspace', 'namespace', 'name']],
+  },
 };
 
 const firstTables: Migration = {

@@ -30,6 +30,7 @@ import {
   updateModel,
 } from './registered-models.ts';
 import { isPrompt } from './prompts.ts';
+import { recordVersion } from './version-lineage.ts';
 import { showModels, showVersions } from './registry-view.ts';
 import { countOf, keyValue, listOf, queryListOf, text } from './request-shape.ts';
 import { nextPage, type Route, route, toPageRequest } from './route.ts';
@@ -146,6 +147,7 @@ const versionRoutes: readonly Route[] = [
       const ids = { runId: run_id, runLink: run_link, modelId: model_id, userId: user };
       if (!isPrompt(input.tags)) await checkSource(tracking, { ...ids, source: input.source });
       const version = await createVersion(tracking, { ...input, ...ids });
+      await recordVersion(tracking, { name: input.name, version, runId: run_id });
       return showVersion(tracking, { name: input.name, version });
     },
   }),

@@ -17,6 +17,7 @@ import { countOf, double, int64, keyValue, listOf, MISSING, queryListOf, SEE_DOC
 import { nextPage, type Route, route, toPageRequest } from './route.ts';
 import { logInputs, logOutputs } from './run-inputs.ts';
 import { getRun, searchRuns, toRunInfo } from './run-view.ts';
+import { ACCOUNT_TAG } from './version-lineage.ts';
 import { createRun, deleteRunTag, getRunRow, logBatch, setRunStage, updateRun } from './runs.ts';
 
 /** A request about one run; old clients say run_uuid, new ones both. */
@@ -125,7 +126,10 @@ const living: readonly Route[] = [
     }),
     answer: async (tracking, { experiment_id, user_id, run_name, start_time, tags }, caller) => {
       const userId = user_id || caller.user;
-      const wanted = { experimentId: experiment_id, userId, runName: run_name, startTime: start_time, tags };
+      const account = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(caller.user);
+      const own = account ? [{ key: ACCOUNT_TAG, value: `${account[1]}/${account[2]}` }] : [];
+      const known = { experimentId: experiment_id, userId, runName: run_name, startTime: start_time };
+      const wanted = { ...known, tags: [...tags, ...own] };
       const { run_id } = await createRun(tracking, wanted);
       const { outputs: _none, ...run } = await getRun(tracking, run_id);
       return { run };

@@ -166,6 +166,31 @@ export interface AssessmentRow {
   readonly content: string;
 }
 
+/** An OpenLineage event, whole. */
+export interface LineageEventRow {
+  readonly workspace: string;
+  readonly run_id: string;
+  readonly event_type: string;
+  readonly event_ms: number;
+  readonly content: string;
+}
+
+export type LineageDirection = 'input' | 'output';
+
+/** A job that reads or writes a version of a data set, and the newest run that did. */
+export interface LineageEdgeRow {
+  readonly workspace: string;
+  readonly job_namespace: string;
+  readonly job_name: string;
+  readonly direction: LineageDirection;
+  readonly namespace: string;
+  readonly name: string;
+  /** Empty when the event tells none. */
+  readonly version: string;
+  readonly run_id: string;
+  readonly event_ms: number;
+}
+
 export type AssessmentKind = 'feedback' | 'expectation' | 'issue';
 
 /** Table names to rows. */
@@ -187,4 +212,6 @@ export interface TrackingSchema {
   tracking_traces: TraceRow;
   tracking_spans: SpanRow;
   tracking_assessments: AssessmentRow;
+  tracking_lineage_events: LineageEventRow;
+  tracking_lineage_edges: LineageEdgeRow;
 }

@@ -12,6 +12,7 @@ import { addDoor, type Authenticate, type Authorize } from './door.ts';
 import { toErrorAnswer } from './error-door.ts';
 import { ensureDefaultExperiment } from './experiments.ts';
 import { BODY_BYTES_MAX } from './limits.ts';
+import { addLineageRoutes } from './lineage-routes.ts';
 import { trackingMigrations } from './migrations.ts';
 import { addOtlpDoor } from './otlp-door.ts';
 import { addPages } from './pages.ts';
@@ -47,6 +48,8 @@ export interface TrackingOptions {
 /** A listening server. */
 export interface TrackingServer {
   readonly url: string;
+  /** For what works beside it in the same process. */
+  readonly tracking: Shared;
   /** Lets running requests end, for two seconds at most. */
   close(): Promise<void>;
 }
@@ -62,13 +65,14 @@ export async function startTracking(options: TrackingOptions): Promise<TrackingS
   addRequestMetrics(server, clock);
   addDoor(server, options);
   addApi(server, tracking);
+  addLineageRoutes(server, tracking);
   addOtlpDoor(server, tracking);
   addArtifactProxy(server, blobs);
   addPages(server, tracking);
   await listen(server, options);
   const { port } = server.server.address() as AddressInfo; // why: it listens on TCP
   const host = options.host.includes(':') ? `[${options.host}]` : options.host;
-  return { url: `http://${host}:${port}`, close: () => close(server, clock) };
+  return { url: `http://${host}:${port}`, tracking, close: () => close(server, clock) };
 }
 
 function addErrors(server: FastifyInstance, { onSurprise }: TrackingOptions): void {

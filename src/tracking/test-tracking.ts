@@ -49,5 +49,5 @@ export async function startTestTracking(options: TestTrackingOptions): Promise<T
     await server.close();
     await database.close();
   };
-  return { url: server.url, close };
+  return { ...server, close };
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { TestAthanor } from '../athanor.ts';
+import { eventually, TestAthanor } from '../athanor.ts';
 
 const athanor = new TestAthanor();
 after(() => athanor.close());
@@ -20,4 +20,18 @@ test('quickstart trains a gang on real data and serves its model; a second run u
   assert.equal(second.status, 0, second.stdout + second.stderr);
   assert.match(second.stdout, /trainingjob\.athanor\.dev\/digits-\S+ unchanged/);
   assert.doesNotMatch(second.stdout, /Collecting/);
+});
+
+test('the service is known to be made of the model, the job and the data', async () => {
+  await athanor.up();
+  const text = await eventually('the lineage of the service', async () => {
+    const { code, stdout } = await athanor.run('lineage', 'service/digits', '--up');
+    return code === 0 && stdout.includes('dataset/digits') ? stdout : undefined;
+  });
+  const lines = text.split('\n').map((line) => line.trim().replace(/ \(.*/, ''));
+  const [, service, serving, model, job] = lines;
+  assert.deepEqual([service, serving, model], ['service/digits', 'inference-service/digits', 'model/digits']);
+  assert.match(job ?? '', /^training-job\/digits-/);
+  const became = await athanor.run('lineage', 'dataset/digits', '--down');
+  assert.match(became.stdout, /service\/digits\n/);
 });
