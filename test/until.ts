@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const EVERY_MS = 10;
-const TRIES_MAX = 2_000;
+const TRIES_MAX = 6_000;
 
-/** The first answer that is neither undefined nor false; fails with `what` when there is none for twenty seconds. */
+/** The first answer that is neither undefined nor false; fails with `what` when there is none for a minute. */
 export async function until<T>(
   what: string,
   ask: () => T | undefined | false | Promise<T | undefined | false>,

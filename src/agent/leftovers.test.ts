@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { after, test } from 'node:test';
+import { until } from '../../test/until.ts';
 import { VirtualClock } from '../base/clock.ts';
 import type { ApiClient } from '../client/types.ts';
 import { writeJsonFile } from './container-record.ts';
@@ -55,10 +56,12 @@ for (const [name, { isolation, diesWithAgent }] of Object.entries(CASES)) {
     writeJsonFile(`${folder}/record.json`, { restartCount: 2, failures: 0, run: { id: 'x', startedAtMs: 5, ...told } });
     runner.kill('SIGKILL');
     await new Promise((resolve) => runner.once('exit', resolve));
-    if (diesWithAgent) await until(() => findProcess(told.pid) === undefined);
+    if (diesWithAgent) await until('it died with the agent', () => findProcess(told.pid) === undefined);
     else assert.notEqual(findProcess(told.pid), undefined);
     killPodLeftovers(pod);
-    await until(() => listProcesses().every((row) => row.pid !== told.pid && row.groupId !== told.pid));
+    await until('nothing of it is left', () =>
+      listProcesses().every((row) => row.pid !== told.pid && row.groupId !== told.pid),
+    );
   });
 }
 
@@ -98,12 +101,4 @@ function readFirst(child: ChildProcess): Promise<string> {
     child.stdout?.once('data', (bytes: Buffer) => resolve(bytes.toString()));
     child.once('exit', (code) => reject(new Error(`the runner ended with ${code} before its container began`)));
   });
-}
-
-async function until(isTrue: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 500; tries++) {
-    if (isTrue()) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  assert.fail('it did not become true within 10 seconds');
 }

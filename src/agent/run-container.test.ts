@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { after, test } from 'node:test';
+import { until } from '../../test/until.ts';
 import type { Clock } from '../base/clock.ts';
 import { type Isolation, probeIsolation, TOOLS_PATH } from './isolation.ts';
 import { LogWriter } from './log-writer.ts';
@@ -92,12 +93,12 @@ for (const isolation of isolations) {
   test(`runContainer() in ${isolation.type} asks on SIGTERM and kills on demand`, async () => {
     const graceful = prepare(['sh', '-c', 'trap "echo bye; exit 3" TERM; echo ready; while :; do sleep 0.1; done']);
     const first = await runContainer(launcherOf(isolation), graceful.request);
-    await until(() => readText(graceful.path).includes('ready'));
+    await until('the graceful one is ready', () => readText(graceful.path).includes('ready'));
     first.terminate();
     assert.equal((await first.exited).exitCode, 3);
     const stubborn = prepare(['sh', '-c', 'trap "" TERM; echo ready; while :; do sleep 0.1; done']);
     const second = await runContainer(launcherOf(isolation), stubborn.request);
-    await until(() => readText(stubborn.path).includes('ready'));
+    await until('the stubborn one is ready', () => readText(stubborn.path).includes('ready'));
     second.terminate();
     second.kill();
     assert.equal((await second.exited).exitCode, 137);
@@ -133,12 +134,4 @@ function readText(path: string): string[] {
   } catch {
     return []; // not written yet
   }
-}
-
-async function until(isTrue: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 500; tries++) {
-    if (isTrue()) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  assert.fail('it did not become true within 10 seconds');
 }
