@@ -89,10 +89,17 @@ export interface Identifier {
 /** Reads tokens one after the other. */
 export class TokenReader {
   readonly #tokens: readonly Token[];
+  readonly #length: number;
   #next = 0;
 
   constructor(source: string) {
     this.#tokens = tokenize(source);
+    this.#length = source.length;
+  }
+
+  /** Where the token that was taken last begins, or the end; counted from 1. */
+  get at(): number {
+    return this.#tokens[this.#next - 1]?.at ?? this.#length + 1;
   }
 
   get isAtEnd(): boolean {
@@ -102,7 +109,7 @@ export class TokenReader {
   /** @throws Invalid at the end. */
   take(): Token {
     const token = this.#tokens[this.#next++];
-    if (!token) throw new StatusError('Invalid', 'Invalid filter: it ends too early.');
+    if (!token) return this.fail('it ends too early', this.#length + 1);
     return token;
   }
 
@@ -113,6 +120,11 @@ export class TokenReader {
     this.#next++;
     return true;
   }
+
+  /** @throws Invalid with what is wrong and where: by default at the token that was taken last. */
+  fail(why: string, at: number = this.at): never {
+    throw new StatusError('Invalid', `Invalid filter: ${why}, at character ${at}.`);
+  }
 }
 
 /** @throws Invalid with what was wrong; an empty filter asks for nothing. */
@@ -121,10 +133,10 @@ export function parseFilter(source: string, searchable: Searchable): readonly Co
   const conditions: Condition[] = [];
   while (!reader.isAtEnd) {
     conditions.push(parseCondition(reader, searchable));
-    if (conditions.length > CONDITIONS_MAX) fail(`it has more than ${CONDITIONS_MAX} conditions`);
+    if (conditions.length > CONDITIONS_MAX) reader.fail(`it has more than ${CONDITIONS_MAX} conditions`);
     if (reader.isAtEnd) break;
-    if (!reader.accept('AND')) fail(`AND was expected, not ${JSON.stringify(reader.take().text)}`);
-    if (reader.isAtEnd) fail('it ends with AND');
+    if (!reader.accept('AND')) reader.fail(`AND was expected, not ${JSON.stringify(reader.take().text)}`);
+    if (reader.isAtEnd) reader.fail('it ends with AND');
   }
   return conditions;
 }
@@ -136,19 +148,20 @@ export function parseIdentifier(reader: TokenReader, { attributes, entities }: S
   const [first = '', ...rest] = parts;
   const entity = rest.length > 0 ? ENTITIES[first.toLowerCase()] : 'attribute';
   const key = rest.length > 0 ? rest.join('.') : first;
-  if (!entity || !entities.includes(entity)) fail(`${JSON.stringify(first)} is none of ${entities.join(', ')}`);
+  if (!entity || !entities.includes(entity)) reader.fail(`${JSON.stringify(first)} is none of ${entities.join(', ')}`);
   if (entity === 'attribute' && !Object.hasOwn(attributes, key)) {
-    fail(`${JSON.stringify(key)} is no attribute, use one of ${Object.keys(attributes).join(', ')}`);
+    reader.fail(`${JSON.stringify(key)} is no attribute, use one of ${Object.keys(attributes).join(', ')}`);
   }
   const keys = FIXED_KEYS[entity];
-  if (keys && !keys.test(key)) fail(`${JSON.stringify(key)} is nothing of a ${entity}, use one of ${keys.source}`);
+  if (keys && !keys.test(key))
+    reader.fail(`${JSON.stringify(key)} is nothing of a ${entity}, use one of ${keys.source}`);
   return { entity, key };
 }
 
 function takeName(reader: TokenReader): string {
   const token = reader.take();
   if (token.type === 'sign' || (token.type === 'text' && token.quote === "'")) {
-    fail(`a name was expected, not ${JSON.stringify(token.text)}`);
+    reader.fail(`a name was expected, not ${JSON.stringify(token.text)}`);
   }
   return token.text;
 }
@@ -160,38 +173,42 @@ function parseCondition(reader: TokenReader, searchable: Searchable): Condition 
     entity === 'metric' ||
     (entity === 'attribute' && searchable.attributes[key] === 'number') ||
     (OPEN.has(entity) && /^[<>]/.test(operator));
-  checkOperator({ entity, key }, operator, isNumber);
+  checkOperator(reader, { entity, key, operator }, isNumber);
   return { entity, key, operator, values: parseValues(reader, operator, isNumber) };
 }
 
 function parseOperator(reader: TokenReader): Operator {
   if (reader.accept('IS')) {
     const isNot = reader.accept('NOT');
-    if (!reader.accept('NULL')) fail('NULL was expected behind IS');
+    if (!reader.accept('NULL')) reader.fail('NULL was expected behind IS');
     return isNot ? 'IS NOT NULL' : 'IS NULL';
   }
   if (reader.accept('NOT')) {
-    if (!reader.accept('IN')) fail('IN was expected behind NOT');
+    if (!reader.accept('IN')) reader.fail('IN was expected behind NOT');
     return 'NOT IN';
   }
   for (const operator of [...NUMBER_OPERATORS, ...TEXT_OPERATORS]) if (reader.accept(operator)) return operator;
-  return fail(`a comparison was expected, not ${JSON.stringify(reader.take().text)}`);
+  return reader.fail(`a comparison was expected, not ${JSON.stringify(reader.take().text)}`);
 }
 
-function checkOperator({ entity, key }: Identifier, operator: Operator, isNumber: boolean): void {
+function checkOperator(
+  reader: TokenReader,
+  { entity, key, operator }: Identifier & { readonly operator: Operator },
+  isNumber: boolean,
+): void {
   const allowed = isNumber ? NUMBER_OPERATORS : TEXT_OPERATORS;
   if (allowed.includes(operator)) return;
   if (NULL_OPERATORS.includes(operator) && OPTIONAL.has(entity)) return;
-  fail(`${entity} ${JSON.stringify(key)} cannot be compared by ${operator}, use one of ${allowed.join(' ')}`);
+  reader.fail(`${entity} ${JSON.stringify(key)} cannot be compared by ${operator}, use one of ${allowed.join(' ')}`);
 }
 
 function parseValues(reader: TokenReader, operator: Operator, isNumber: boolean): (string | number)[] {
   if (NULL_OPERATORS.includes(operator)) return [];
   if (operator !== 'IN' && operator !== 'NOT IN') return [parseValue(reader, isNumber)];
-  if (!reader.accept('(')) fail('( was expected behind IN');
+  if (!reader.accept('(')) reader.fail('( was expected behind IN');
   const values = [parseValue(reader, isNumber)];
   while (reader.accept(',')) values.push(parseValue(reader, isNumber));
-  if (!reader.accept(')')) fail(') was expected at the end of the list');
+  if (!reader.accept(')')) reader.fail(') was expected at the end of the list');
   return values;
 }
 
@@ -199,12 +216,8 @@ function parseValue(reader: TokenReader, isNumber: boolean): string | number {
   const token = reader.take();
   if (isNumber) {
     if (token.type === 'number') return Number(token.text);
-    return fail(`a number was expected, not ${JSON.stringify(token.text)}`);
+    return reader.fail(`a number was expected, not ${JSON.stringify(token.text)}`);
   }
   if (token.type === 'text' && token.quote !== '`') return token.text;
-  return fail(`a quoted text was expected, not ${JSON.stringify(token.text)}`);
-}
-
-function fail(why: string): never {
-  throw new StatusError('Invalid', `Invalid filter: ${why}.`);
+  return reader.fail(`a quoted text was expected, not ${JSON.stringify(token.text)}`);
 }

@@ -2,11 +2,10 @@
 import { StatusError } from '../kube/status-error.ts';
 
 /** `name` covers keywords too; of a quoted text only the inside is kept. */
-export type Token =
-  | { readonly type: 'name'; readonly text: string }
-  | { readonly type: 'text'; readonly text: string; readonly quote: string }
-  | { readonly type: 'number'; readonly text: string }
-  | { readonly type: 'sign'; readonly text: string };
+export type Token = { /** Where it begins, counted from 1. */ readonly at: number; readonly text: string } & (
+  | { readonly type: 'name' | 'number' | 'sign' }
+  | { readonly type: 'text'; readonly quote: string }
+);
 
 const PATTERNS: readonly (readonly [Token['type'] | 'space', RegExp])[] = [
   ['space', /\s+/y],
@@ -37,15 +36,15 @@ function readToken(source: string, at: number): { token?: Token; end: number } {
     if (!match) continue;
     const end = pattern.lastIndex;
     if (type === 'space') return { end };
-    return { token: toToken(type, match), end };
+    return { token: toToken(type, match, at + 1), end };
   }
   const rest = source.slice(at, at + 20);
   throw new StatusError('Invalid', `Invalid filter: nothing begins with ${JSON.stringify(rest)} at ${at + 1}.`);
 }
 
-function toToken(type: Token['type'], match: RegExpExecArray): Token {
+function toToken(type: Token['type'], match: RegExpExecArray, at: number): Token {
   const [whole, single, double, back] = match;
-  if (type !== 'text') return { type, text: whole === '<>' ? '!=' : whole === '==' ? '=' : whole };
+  if (type !== 'text') return { type, at, text: whole === '<>' ? '!=' : whole === '==' ? '=' : whole };
   const text = single?.replaceAll("''", "'") ?? double ?? back ?? '';
-  return { type, text, quote: whole.charAt(0) };
+  return { type, at, text, quote: whole.charAt(0) };
 }
