@@ -27,12 +27,14 @@ before(async () => {
     throw new StatusError('Unauthorized', 'cannot accept the token: it is unknown');
   };
   tracking = await startTestTracking({ home, database: { path: join(home, 'rows.db') }, authenticate });
-  for (const [path, body] of Object.entries(FILES))
-    await send('PUT', `/api/2.0/mlflow-artifacts/artifacts/m/${encodeURI(path)}`, body);
+  const { run } = JSON.parse(await post('runs/create', { experiment_id: '0' }));
+  const { run_id, artifact_uri: root } = run.info;
+  const place = `/api/2.0/mlflow-artifacts/artifacts/${root.replace('mlflow-artifacts:/', '')}`;
+  for (const [path, body] of Object.entries(FILES)) await send('PUT', `${place}/m/${encodeURI(path)}`, body);
   await post('registered-models/create', { name: 'digits' });
   const version = { name: 'digits', version: '1' };
-  await post('model-versions/create', { name: 'digits', source: 'mlflow-artifacts:/m' });
-  await post('model-versions/create', { name: 'digits', source: 'mlflow-artifacts:/nothing-there' });
+  await post('model-versions/create', { name: 'digits', run_id, source: `${root}/m` });
+  await post('model-versions/create', { name: 'digits', run_id, source: `${root}/nothing-there` });
   await post('model-versions/create', { name: 'digits', source: 's3://elsewhere/m' });
   await post('registered-models/alias', { ...version, alias: 'champion' });
   const folder = join(home, 'folder');
@@ -45,9 +47,11 @@ after(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
-async function send(method: string, path: string, body: string): Promise<void> {
+async function send(method: string, path: string, body: string): Promise<string> {
   const response = await fetch(tracking.url + path, { method, body });
-  assert.equal(response.status, 200, await response.text());
+  const text = await response.text();
+  assert.equal(response.status, 200, text);
+  return text;
 }
 
 const post = (path: string, body: object) => send('POST', `/api/2.0/mlflow/${path}`, JSON.stringify(body));
@@ -127,7 +131,8 @@ function pretend(file: string, sendFile: RequestListener): RequestListener {
   return (request, response) => {
     const url = request.url ?? '';
     const json = (body: object) => response.end(JSON.stringify(body));
-    if (url.includes('get-download-uri')) json({ artifact_uri: 'mlflow-artifacts:/m' });
+    if (url.includes('/api/athanor/')) response.writeHead(404).end('{}');
+    else if (url.includes('get-download-uri')) json({ artifact_uri: 'mlflow-artifacts:/m' });
     else if (url.includes('artifacts?')) json({ files: [{ path: file }] });
     else sendFile(request, response);
   };

@@ -85,7 +85,7 @@ const answers: Record<
   'answers under 3.0': { path: '/api/3.0/mlflow/experiments/get?experiment_id=0', want: [200, /"Default"/] },
   'shows metrics': { path: '/metrics', want: [200, /athanor_tracking_requests_total/] },
   'explains itself': { path: '/', want: [200, /MLFLOW_TRACKING_URI/] },
-  'knows no other endpoint': { path: '/api/2.0/mlflow/traces', want: [404, /ENDPOINT_NOT_FOUND/] },
+  'knows no other endpoint': { path: '/api/2.0/mlflow/webhooks', want: [404, /ENDPOINT_NOT_FOUND/] },
   'names the missing field': {
     method: 'POST',
     path: `${API}/experiments/create`,
