@@ -1,7 +1,4 @@
-/**
- * Versions whose files are dangerous go into quarantine, whenever they are looked through; real files, both
- * databases' SQL.
- */
+/** Versions whose files are dangerous go into quarantine, whenever they are looked through. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
