@@ -16,7 +16,7 @@ import { oldTraceRoutes } from './old-trace-routes.ts';
 import { runRoutes } from './run-routes.ts';
 import { traceRoutes } from './trace-routes.ts';
 import type { Shared } from './tracking.ts';
-import { ATHANOR_PREFIX, versionRoutes } from './version-routes.ts';
+import { addCard, ATHANOR_PREFIX, versionRoutes } from './version-routes.ts';
 
 /** The version of MLflow whose API this is. */
 export const MLFLOW_VERSION = '3.17.2';
@@ -60,6 +60,7 @@ export function addApi(server: FastifyInstance, tracking: Shared): void {
       addRoute(server, `${prefix}/mlflow`, { route, tracking });
   }
   for (const route of versionRoutes) addRoute(server, ATHANOR_PREFIX, { route, tracking });
+  addCard(server, tracking);
 }
 
 /**

@@ -3,7 +3,8 @@
  * one, and after a restart what was not done. Knows what becomes of a version; modelfiles knows what is dangerous.
  */
 import { createHash } from 'node:crypto';
-import { hashTreeFiles, type TreeFile } from '../blobs/tree.ts';
+import type { BlobStore } from '../blobs/blob-store.ts';
+import { hashTreeFiles, putTreeFiles, type TreeFile } from '../blobs/tree.ts';
 import { isStatusError } from '../kube/status-error.ts';
 import { describeDanger, scanModel } from '../modelfiles/scan.ts';
 import type { StoredFile } from './artifacts.ts';
@@ -22,7 +23,7 @@ export async function judgeNew(tracking: Tracking, key: VersionKey, source: stri
   const files = await listVersionFiles(tracking, source).catch(asTooMany);
   const sizeBytes = typeof files === 'string' ? 0 : sumBytes(files);
   if (sizeBytes > tracking.judge.atOnceBytes) tracking.judge.later(key);
-  else await keep(tracking, key, await judge(files));
+  else await keep(tracking, key, await judge(tracking.blobs, files));
 }
 
 /** @throws whatever is not about the files */
@@ -31,12 +32,18 @@ function asTooMany(error: unknown): string {
   throw error;
 }
 
-async function judge(files: readonly StoredFile[] | string, signal?: AbortSignal): Promise<Judgement> {
+async function judge(
+  blobs: BlobStore,
+  files: readonly StoredFile[] | string,
+  signal?: AbortSignal,
+): Promise<Judgement> {
   const unknown = { digest: null, size_bytes: null };
   if (typeof files === 'string') return { status: 'FAILED_REGISTRATION', status_message: files, ...unknown };
   if (files.length === 0) return { status: 'READY', status_message: '', ...unknown };
   // First the digest, so that what is fetched later can be compared with what was looked through.
-  const digest = await digestFiles(files, signal);
+  const tree = await hashFiles(files, signal);
+  // The list is kept under that digest: a bill of materials names its files.
+  const { digest } = await putTreeFiles(blobs, tree);
   const danger = describeDanger(
     await scanModel(
       files.map((file) => ({ path: file.path, bytes: file })),
@@ -44,7 +51,7 @@ async function judge(files: readonly StoredFile[] | string, signal?: AbortSignal
     ),
   );
   const known = { digest, size_bytes: sumBytes(files) };
-  if ((await digestFiles(files, signal)) !== digest) {
+  if (hashTreeFiles(await hashFiles(files, signal)) !== digest) {
     return {
       status: 'FAILED_REGISTRATION',
       status_message: 'its files changed while they were looked through',
@@ -55,7 +62,7 @@ async function judge(files: readonly StoredFile[] | string, signal?: AbortSignal
   return { status: 'FAILED_REGISTRATION', status_message: danger, ...known };
 }
 
-async function digestFiles(files: readonly StoredFile[], signal?: AbortSignal): Promise<string> {
+async function hashFiles(files: readonly StoredFile[], signal?: AbortSignal): Promise<readonly TreeFile[]> {
   const tree: TreeFile[] = [];
   for (const { path, sizeBytes, stream } of files) {
     const hash = createHash('sha256');
@@ -65,7 +72,7 @@ async function digestFiles(files: readonly StoredFile[], signal?: AbortSignal): 
     }
     tree.push({ path, sizeBytes, digest: `sha256:${hash.digest('hex')}` });
   }
-  return hashTreeFiles(tree);
+  return tree;
 }
 
 function sumBytes(files: readonly StoredFile[]): number {
@@ -135,5 +142,5 @@ async function judgeLater(shared: Shared, key: VersionKey, signal: AbortSignal):
   if (!found || found.status !== PENDING) return;
   const tracking = { ...shared, workspace: found.workspace };
   const files = await listVersionFiles(tracking, found.source).catch(asTooMany);
-  await keep(shared, key, await judge(files, signal));
+  await keep(shared, key, await judge(shared.blobs, files, signal));
 }
