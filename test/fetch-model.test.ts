@@ -135,7 +135,8 @@ function pretend(file: string, sendFile: RequestListener): RequestListener {
   return (request, response) => {
     const url = request.url ?? '';
     const json = (body: object) => response.end(JSON.stringify(body));
-    if (url.includes('get-download-uri')) json({ artifact_uri: 'mlflow-artifacts:/m' });
+    if (url.includes('/api/athanor/')) response.writeHead(404).end('{}');
+    else if (url.includes('get-download-uri')) json({ artifact_uri: 'mlflow-artifacts:/m' });
     else if (url.includes('artifacts?')) json({ files: [{ path: file }] });
     else sendFile(request, response);
   };

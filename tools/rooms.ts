@@ -4,7 +4,7 @@
 export const FLOORS: readonly (readonly string[])[] = [
   ['base'],
   ['kube'],
-  ['kinds', 'builtins', 'client', 'sql', 'blobs'],
+  ['kinds', 'builtins', 'client', 'sql', 'blobs', 'modelfiles'],
   ['control', 'apiserver', 'agent', 'launcher', 'scheduler', 'tracking', 'modelserver', 'gateway'],
   ['cli'],
 ];

@@ -20,6 +20,7 @@ function ensureSystem(): void {
   const missing = [
     ...(hasPostgres() ? [] : ['postgresql']),
     ...(hasProgram('git', '--version') ? [] : ['git']),
+    ...(hasProgram('openssl', 'version') ? [] : ['openssl']),
     ...(hasProgram('unshare', '--version') ? [] : ['util-linux']),
   ];
   if (missing.length === 0) return;

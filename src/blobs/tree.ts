@@ -1,4 +1,5 @@
 /** Trees: an immutable list of a folder's files, kept by content; the list's digest is the folder's version. */
+import { createHash } from 'node:crypto';
 import { canonicalJson } from '../base/json.ts';
 import { StatusError } from '../kube/status-error.ts';
 import { compareKeys, findKeyProblem } from './blob-key.ts';
@@ -30,9 +31,19 @@ export interface TreeStats {
 
 /** Keeps the list; equal lists have equal digests, whatever order they come in. */
 export async function putTreeFiles(store: BlobStore, files: readonly TreeFile[]): Promise<Tree> {
-  const sorted = files.toSorted((a, b) => compareKeys(a.path, b.path));
-  const { digest } = await putContent(store, [Buffer.from(canonicalJson({ athanorTree: 1, files: sorted }))]);
+  const { sorted, text } = toManifest(files);
+  const { digest } = await putContent(store, [Buffer.from(text)]);
   return { digest, files: sorted };
+}
+
+/** The digest that these files would have as a tree, kept or not. */
+export function hashTreeFiles(files: readonly TreeFile[]): string {
+  return `sha256:${createHash('sha256').update(toManifest(files).text).digest('hex')}`;
+}
+
+function toManifest(files: readonly TreeFile[]): { readonly sorted: readonly TreeFile[]; readonly text: string } {
+  const sorted = files.toSorted((a, b) => compareKeys(a.path, b.path));
+  return { sorted, text: canonicalJson({ athanorTree: 1, files: sorted }) };
 }
 
 /** @throws NotFound when nothing has that digest; Invalid when it is no tree. */

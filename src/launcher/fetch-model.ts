@@ -1,4 +1,5 @@
 /** Brings a model's files into a folder: from the registry by name, or from the blob store by digest. */
+import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
@@ -7,7 +8,8 @@ import { pipeline } from 'node:stream/promises';
 import { findKeyProblem } from '../blobs/blob-key.ts';
 import { explainFileError } from '../blobs/file-error.ts';
 import { openBlobStore } from '../blobs/open-blob-store.ts';
-import { fromWireStatus, StatusError } from '../kube/status-error.ts';
+import { hashTreeFiles, type TreeFile } from '../blobs/tree.ts';
+import { fromWireStatus, ignoreNotFound, StatusError } from '../kube/status-error.ts';
 import { emptyFolder, fetchTree } from './fetch-tree.ts';
 
 export interface FetchModelOptions {
@@ -31,7 +33,7 @@ export async function fetchModel(options: FetchModelOptions): Promise<void> {
     const digest = blob.startsWith('sha256:') ? blob : `sha256:${blob}`;
     return fetchTree(await openBlobStore(blobsUrl), { digest, target });
   }
-  const source = await resolveModel(options);
+  const { source, digest } = await resolveModel(options);
   const path = /^mlflow-artifacts:(?:\/\/[^/]*)?\/(.+)$/.exec(source)?.[1];
   if (path === undefined)
     throw new StatusError(
@@ -42,17 +44,29 @@ export async function fetchModel(options: FetchModelOptions): Promise<void> {
   if (files.length === 0) throw new StatusError('NotFound', `cannot fetch ${uri}: there is no file at ${source}`);
   await emptyFolder(target);
   try {
+    const fetched: TreeFile[] = [];
     for (const file of files) {
       options.say(`fetching ${file}`);
-      await fetchFile(options, posix.join(path, file), join(target, file));
+      fetched.push({ path: file, ...(await fetchFile(options, posix.join(path, file), join(target, file))) });
     }
+    if (digest !== undefined && hashTreeFiles(fetched) !== digest)
+      throw new StatusError(
+        'Conflict',
+        `cannot fetch ${uri}: its files are not those that were registered, register them as a new version`,
+      );
   } catch (error) {
     await emptyFolder(target);
     throw error;
   }
 }
 
-async function resolveModel(options: FetchModelOptions): Promise<string> {
+interface Resolved {
+  readonly source: string;
+  /** Of the files as they were looked through; undefined with a server that does not look. */
+  readonly digest: string | undefined;
+}
+
+async function resolveModel(options: FetchModelOptions): Promise<Resolved> {
   const { uri } = options;
   const match = /^models:\/([^/@]+)(?:\/(\d+)|@(.+))$/.exec(uri);
   if (match === null)
@@ -67,7 +81,9 @@ async function resolveModel(options: FetchModelOptions): Promise<string> {
     options,
     `/api/2.0/mlflow/model-versions/get-download-uri?${query}`,
   );
-  return source;
+  const place = `/api/athanor/v1/models/${encodeURIComponent(name)}/versions/${version}`;
+  const known = await ask<{ digest?: string }>(options, place).catch(ignoreNotFound);
+  return { source, digest: known?.digest };
 }
 
 async function resolveAlias(options: FetchModelOptions, name: string, alias: string): Promise<string> {
@@ -100,12 +116,25 @@ async function listFiles(options: FetchModelOptions, root: string, below: string
   return found;
 }
 
-async function fetchFile(options: FetchModelOptions, path: string, target: string): Promise<void> {
+async function fetchFile(
+  options: FetchModelOptions,
+  path: string,
+  target: string,
+): Promise<Pick<TreeFile, 'digest' | 'sizeBytes'>> {
   const encoded = path.split('/').map(encodeURIComponent).join('/');
   const response = await send(options, `/api/2.0/mlflow-artifacts/artifacts/${encoded}`);
   await mkdir(dirname(target), { recursive: true });
+  const hash = createHash('sha256');
+  let sizeBytes = 0;
   await pipeline(
     Readable.fromWeb(response.body ?? new ReadableStream({ start: (body) => body.close() })),
+    async function* (parts: AsyncIterable<Uint8Array>) {
+      for await (const part of parts) {
+        hash.update(part);
+        sizeBytes += part.length;
+        yield part;
+      }
+    },
     createWriteStream(target),
   ).catch((cause: unknown) => {
     const known = explainFileError(cause, `fetch ${options.uri}`);
@@ -117,6 +146,7 @@ async function fetchFile(options: FetchModelOptions, path: string, target: strin
       { cause },
     );
   });
+  return { digest: `sha256:${hash.digest('hex')}`, sizeBytes };
 }
 
 async function ask<T>(options: FetchModelOptions, path: string): Promise<T> {

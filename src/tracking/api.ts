@@ -16,6 +16,7 @@ import { oldTraceRoutes } from './old-trace-routes.ts';
 import { runRoutes } from './run-routes.ts';
 import { traceRoutes } from './trace-routes.ts';
 import type { Shared } from './tracking.ts';
+import { addCard, ATHANOR_PREFIX, versionRoutes } from './version-routes.ts';
 
 /** The version of MLflow whose API this is. */
 export const MLFLOW_VERSION = '3.17.2';
@@ -58,6 +59,8 @@ export function addApi(server: FastifyInstance, tracking: Shared): void {
     for (const route of routes.filter(({ version }) => version === undefined || prefix.endsWith(version)))
       addRoute(server, `${prefix}/mlflow`, { route, tracking });
   }
+  for (const route of versionRoutes) addRoute(server, ATHANOR_PREFIX, { route, tracking });
+  addCard(server, tracking);
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Files of runs and models, by path, in the blob store. Knows folders, which the store does not; opens no socket. */
 import { checkKey } from '../blobs/blob-key.ts';
 import type { BlobStat, BlobStore, ByteSource, OpenBlob } from '../blobs/blob-store.ts';
-import { StatusError } from '../kube/status-error.ts';
+import { ignoreNotFound, StatusError } from '../kube/status-error.ts';
 import { DEFAULT_WORKSPACE } from './tracking.ts';
 
 /** One entry of a listing; `path` is relative to what was asked for at the root. */
@@ -58,6 +58,42 @@ export async function listArtifacts(blobs: BlobStore, folder: string, root = '')
     }
   }
   return entries;
+}
+
+/** A file below a folder, by its path from there; bytes are read from the store when they are wanted. */
+export interface StoredFile {
+  readonly path: string;
+  readonly sizeBytes: number;
+  stream(start: number, end: number): AsyncIterable<Uint8Array>;
+}
+
+/** All files below `folder`, however deep, or the file of that name. @throws Invalid when there are more than `limit` */
+export async function listFilesBelow(blobs: BlobStore, folder: string, limit: number): Promise<readonly StoredFile[]> {
+  const prefix = `${keyOf(folder)}/`;
+  const files: StoredFile[] = [];
+  for (let page: readonly BlobStat[] | undefined; page === undefined || page.length === PAGE_KEYS; ) {
+    page = await blobs.list(prefix, { limit: PAGE_KEYS, after: files.length ? `${prefix}${files.at(-1)?.path}` : '' });
+    files.push(
+      ...page.map(({ key, sizeBytes }) => toStored(blobs, key, { path: key.slice(prefix.length), sizeBytes })),
+    );
+    if (files.length > limit)
+      throw new StatusError('Invalid', `cannot read ${folder}: it has more than ${limit} files`);
+  }
+  if (files.length > 0) return files;
+  const single = await blobs.stat(keyOf(folder)).catch(ignoreNotFound);
+  if (!single) return [];
+  return [
+    toStored(blobs, single.key, { path: folder.slice(folder.lastIndexOf('/') + 1), sizeBytes: single.sizeBytes }),
+  ];
+}
+
+function toStored(blobs: BlobStore, key: string, file: { path: string; sizeBytes: number }): StoredFile {
+  return {
+    ...file,
+    stream: async function* (start, end) {
+      if (end > start) yield* (await blobs.open(key, { start, end: end - 1 })).body;
+    },
+  };
 }
 
 /** Where a workspace's files begin, as MLflow has them: the default one's at the root, others' below `workspaces`. */

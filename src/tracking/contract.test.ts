@@ -25,7 +25,16 @@ const AT_ONCE = 16;
 const PAGE = { offset: 0, limit: 100 };
 const ALL = { filter: '', orderBy: [], view: 'ALL', page: PAGE } as const;
 const NONE = { metrics: [], params: [], tags: [] };
-const VERSION = { source: 'x', runId: '', runLink: '', modelId: '', description: '', userId: 'u', tags: [] };
+const VERSION = {
+  status: 'READY',
+  source: 'x',
+  runId: '',
+  runLink: '',
+  modelId: '',
+  description: '',
+  userId: 'u',
+  tags: [],
+} as const;
 
 const home = mkdtempSync(join(tmpdir(), 'athanor-tracking-'));
 let postgres: TestPostgres;
@@ -120,7 +129,7 @@ const promises: Record<string, (tracking: Tracking) => Promise<void>> = {
     const versions = await atOnce(() => createVersion(tracking, { ...VERSION, name: 'model' }));
     const wanted = Array.from({ length: AT_ONCE }, (_, index) => index + 1);
     assert.deepEqual(
-      versions.map(Number).sort((a, b) => a - b),
+      versions.map(({ version }) => version).sort((a, b) => a - b),
       wanted,
     );
     await deleteModel(tracking, 'model');
@@ -156,6 +165,7 @@ function suite(name: string, findOptions: () => DatabaseOptions): void {
         blobs,
         clock: testClock,
         newId: newTestId,
+        judge: { atOnceBytes: 0, later: () => undefined },
         workspace: 'default',
       };
       await ensureDefaultExperiment(tracking);

@@ -43,6 +43,10 @@ export const MODEL_RESULTS_MAX = 1_000;
 export const VERSION_RESULTS_DEFAULT = 10_000;
 export const VERSION_RESULTS_MAX = 200_000;
 export const HISTORY_PAGE_MAX = 25_000;
+/** Models up to this are looked through before their registration is acknowledged. */
+export const JUDGE_AT_ONCE_BYTES_MAX = 64 * 1024 * 1024;
+/** How far a source may lead from model to model. */
+export const SOURCE_STEPS_MAX = 5;
 /** Runs whose histories one request may ask for, and sampled points of each. */
 export const BULK_RUNS_MAX = 100;
 export const SAMPLE_POINTS_MAX = 2_500;

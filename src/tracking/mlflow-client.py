@@ -262,4 +262,23 @@ with mlflow.start_run() as active:
 read = client.get_run(active.info.run_id)
 assert (read.info.status, read.data.params["b"], read.data.metrics["m"]) == ("FINISHED", "two", 1.5)
 assert read.data.tags["note"] == "\u00fcml\u00e4ut"
+# A dangerous model is registered, and says why it is of no use
+danger = os.path.join(folder, "danger")
+os.makedirs(danger)
+with open(os.path.join(danger, "model.pkl"), "wb") as file:
+    file.write(b"cposix\nsystem\n(S'echo athanor'\ntR.")
+bad_run = client.create_run(exp)
+client.log_artifacts(bad_run.info.run_id, danger, "model")
+client.create_registered_model("danger")
+source = f"{bad_run.info.artifact_uri}/model"
+try:
+    client.create_model_version("danger", source, bad_run.info.run_id)
+    raise AssertionError("a failed registration was expected")
+except MlflowException as error:
+    assert "FAILED_REGISTRATION" in str(error) and "model.pkl: pickle-import: posix.system" in str(error), error
+bad = client.get_model_version("danger", "1")
+assert bad.status == "FAILED_REGISTRATION" and "posix.system" in bad.status_message, bad
+refused("PERMISSION_DENIED", lambda: client.set_registered_model_alias("danger", "champion", "1"))
+refused("PERMISSION_DENIED", lambda: client.get_model_version_download_uri("danger", "1"))
+
 print("all good")

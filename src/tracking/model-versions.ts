@@ -7,11 +7,12 @@ import { checkTags, deleteOwned, deleteTag, type KeyValue, setTags } from './own
 import { type Paged, toPage } from './page-token.ts';
 import { splitPrompts } from './prompts.ts';
 import { getModelRow } from './registered-models.ts';
-import type { ModelVersionRow, TrackingSchema } from './schema.ts';
+import type { ModelVersionRow, TrackingSchema, VersionStatus } from './schema.ts';
 import { parseFilter } from './search-filter.ts';
 import { parseOrder } from './search-order.ts';
 import { type SearchTarget, toOrderBy, toWhere } from './search-sql.ts';
-import { inTransaction, type Tracking } from './tracking.ts';
+import { inTransaction, type Tracking, type VersionKey } from './tracking.ts';
+import { checkUsable } from './version-status.ts';
 
 /** A version with its model's present name. */
 export interface NamedVersion extends ModelVersionRow {
@@ -27,6 +28,8 @@ export interface NewVersion {
   readonly description: string;
   readonly userId: string;
   readonly tags: readonly KeyValue[];
+  /** Pending until its files were looked through. */
+  readonly status: VersionStatus;
 }
 
 /** Which version of which model. */
@@ -61,8 +64,8 @@ const TARGET: SearchTarget = {
   ownerKind: 'model-version',
 };
 
-/** Publishes the next version; returns its number. @throws NotFound when there is no such model */
-export async function createVersion(tracking: Tracking, wanted: NewVersion): Promise<string> {
+/** Publishes the next version. @throws NotFound when there is no such model */
+export async function createVersion(tracking: Tracking, wanted: NewVersion): Promise<ModelVersionRow> {
   checkTags(wanted.tags, TAG_RULE);
   return inTransaction(tracking, async (within) => {
     const nowMs = tracking.clock.nowMs();
@@ -84,12 +87,16 @@ export async function createVersion(tracking: Tracking, wanted: NewVersion): Pro
       user_id: wanted.userId,
       stage: 'None',
       description: wanted.description,
+      status: wanted.status,
+      status_message: '',
+      digest: null,
+      size_bytes: null,
       creation_time: nowMs,
       last_update_time: nowMs,
     };
     await within.db.insertInto('tracking_model_versions').values(row).execute();
     await tagVersion(within, row, wanted.tags);
-    return String(row.version);
+    return row;
   });
 }
 
@@ -120,6 +127,7 @@ export async function setStage(
   const known = parseStage(stage);
   await inTransaction(tracking, async (within) => {
     const row = await getVersion(within, id);
+    if (known === 'Production' || known === 'Staging') checkUsable(row);
     if (archiveOthers) await archive(within, row.model_key, known);
     await changeVersion(within, row, { stage: known });
   });
@@ -202,6 +210,18 @@ export async function searchVersions(tracking: Tracking, search: Search): Promis
 /** What tags call a version. */
 export function ownerOf({ model_key, version }: Pick<ModelVersionRow, 'model_key' | 'version'>) {
   return { kind: 'model-version', owner: `${model_key}/${version}` } as const;
+}
+
+/** A version in whatever workspace it is; undefined when it is gone. */
+export async function selectVersionByKey({ db }: Pick<Tracking, 'db'>, key: VersionKey) {
+  return db
+    .selectFrom('tracking_model_versions as version')
+    .innerJoin('tracking_registered_models as model', 'model.model_key', 'version.model_key')
+    .where('version.model_key', '=', key.model_key)
+    .where('version.version', '=', key.version)
+    .selectAll('version')
+    .select('model.workspace')
+    .executeTakeFirst();
 }
 
 type VersionTables = TrackingSchema & { version: ModelVersionRow; model: TrackingSchema['tracking_registered_models'] };

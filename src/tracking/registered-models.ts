@@ -15,6 +15,7 @@ import { parseFilter } from './search-filter.ts';
 import { parseOrder } from './search-order.ts';
 import { type SearchTarget, toOrderBy, toWhere } from './search-sql.ts';
 import { inTransaction, type Tracking } from './tracking.ts';
+import { checkUsable } from './version-status.ts';
 
 export interface NewModel {
   readonly name: string;
@@ -131,14 +132,15 @@ export async function setAlias(tracking: Tracking, name: string, { alias, versio
     model &&
     (await tracking.db
       .selectFrom('tracking_model_versions')
-      .select(['model_key', 'version'])
+      .select(['model_key', 'version', 'status', 'status_message'])
       .where('model_key', '=', model.model_key)
       .where('version', '=', Number(version))
       .executeTakeFirst());
   if (!found) throw new StatusError('NotFound', `Model Version (name=${name}, version=${version}) not found`);
+  checkUsable({ ...found, name });
   await tracking.db
     .insertInto('tracking_aliases')
-    .values({ ...found, alias })
+    .values({ model_key: found.model_key, version: found.version, alias })
     .onConflict((conflict) => conflict.columns(['model_key', 'alias']).doUpdateSet({ version: found.version }))
     .execute();
 }

@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import { nothing } from './experiment-routes.ts';
 import { MODEL_RESULTS_DEFAULT, MODEL_RESULTS_MAX, VERSION_RESULTS_DEFAULT, VERSION_RESULTS_MAX } from './limits.ts';
+import { judgeNew } from './judge-version.ts';
 import { getLoggedModelRow } from './logged-models.ts';
 import {
   createVersion,
@@ -36,6 +37,7 @@ import { countOf, keyValue, listOf, queryListOf, text } from './request-shape.ts
 import { nextPage, type Route, route, toPageRequest } from './route.ts';
 import type { Tracking } from './tracking.ts';
 import { checkSource } from './version-source.ts';
+import { checkUsable } from './version-status.ts';
 
 const oneModel = z.object({ name: text });
 const oneVersion = oneModel.extend({ version: z.coerce.string().min(1) });
@@ -145,10 +147,14 @@ const versionRoutes: readonly Route[] = [
     }),
     answer: async (tracking, { run_id, run_link, model_id, ...input }, { user }) => {
       const ids = { runId: run_id, runLink: run_link, modelId: model_id, userId: user };
-      if (!isPrompt(input.tags)) await checkSource(tracking, { ...ids, source: input.source });
-      const version = await createVersion(tracking, { ...input, ...ids });
-      await recordVersion(tracking, { name: input.name, version, runId: run_id });
-      return showVersion(tracking, { name: input.name, version });
+      // A prompt is a text in a tag: its source leads nowhere.
+      const hasFiles = !isPrompt(input.tags);
+      if (hasFiles) await checkSource(tracking, { ...ids, source: input.source });
+      const status = hasFiles ? 'PENDING_REGISTRATION' : 'READY';
+      const made = await createVersion(tracking, { ...input, ...ids, status });
+      if (hasFiles) await judgeNew(tracking, made, input.source);
+      await recordVersion(tracking, { name: input.name, version: String(made.version), runId: run_id });
+      return showVersion(tracking, { name: input.name, version: String(made.version) });
     },
   }),
   route('GET /model-versions/get', { input: oneVersion, answer: showVersion }),
@@ -196,7 +202,9 @@ export const registryRoutes: readonly Route[] = [...modelRoutes, ...versionRoute
 
 /** A source of `models:/m-...` names a logged model: its files are where that model's are. */
 async function findDownloadUri(tracking: Tracking, id: VersionId): Promise<string> {
-  const { source } = await getVersion(tracking, id);
+  const version = await getVersion(tracking, id);
+  checkUsable(version);
+  const { source } = version;
   const modelId = /^models:\/(m-[^/]+)$/.exec(source)?.[1];
   return modelId === undefined ? source : (await getLoggedModelRow(tracking, modelId, true)).artifact_uri;
 }

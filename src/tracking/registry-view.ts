@@ -3,7 +3,7 @@ import { chunk } from '../sql/insert-rows.ts';
 import { type NamedVersion, ownerOf, selectLatest } from './model-versions.ts';
 import { append, type KeyValue, readOwned } from './owned-values.ts';
 import { type Alias, readModelTags } from './registered-models.ts';
-import type { AliasRow, RegisteredModelRow } from './schema.ts';
+import type { AliasRow, RegisteredModelRow, VersionStatus } from './schema.ts';
 import type { Tracking } from './tracking.ts';
 
 const MODELS_AT_ONCE = 1_000;
@@ -21,7 +21,8 @@ export interface ModelVersion {
   readonly run_id: string;
   readonly run_link: string;
   readonly model_id?: string;
-  readonly status: 'READY';
+  readonly status: VersionStatus;
+  readonly status_message?: string;
   readonly tags: readonly KeyValue[];
   readonly aliases: readonly string[];
 }
@@ -98,6 +99,7 @@ function toVersion(row: NamedVersion): Omit<ModelVersion, 'tags' | 'aliases'> {
     run_id: row.run_id,
     run_link: row.run_link,
     ...(row.model_id && { model_id: row.model_id }),
-    status: 'READY',
+    status: row.status,
+    ...(row.status_message !== '' && { status_message: row.status_message }),
   };
 }

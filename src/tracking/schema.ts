@@ -3,6 +3,9 @@
 export type LifecycleStage = 'active' | 'deleted';
 export type RunStatus = 'RUNNING' | 'SCHEDULED' | 'FINISHED' | 'FAILED' | 'KILLED';
 
+/** Pending while its files are looked through, failed when they are dangerous. */
+export type VersionStatus = 'PENDING_REGISTRATION' | 'FAILED_REGISTRATION' | 'READY';
+
 /** What tags and parameters belong to. */
 export type OwnerKind =
   | 'experiment'
@@ -117,6 +120,12 @@ export interface ModelVersionRow {
   readonly user_id: string;
   readonly stage: string;
   readonly description: string;
+  readonly status: VersionStatus;
+  /** Why it failed, or what it waits for. */
+  readonly status_message: string;
+  /** Of its files, as a tree in the blob store would have it; null while it is not known. */
+  readonly digest: string | null;
+  readonly size_bytes: number | null;
   readonly creation_time: number;
   readonly last_update_time: number;
 }

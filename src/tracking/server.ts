@@ -11,7 +11,8 @@ import { addArtifactProxy } from './artifact-proxy.ts';
 import { addDoor, type Authenticate, type Authorize } from './door.ts';
 import { toErrorAnswer } from './error-door.ts';
 import { ensureDefaultExperiment } from './experiments.ts';
-import { BODY_BYTES_MAX } from './limits.ts';
+import { createJudge } from './judge-version.ts';
+import { BODY_BYTES_MAX, JUDGE_AT_ONCE_BYTES_MAX } from './limits.ts';
 import { addLineageRoutes } from './lineage-routes.ts';
 import { trackingMigrations } from './migrations.ts';
 import { addOtlpDoor } from './otlp-door.ts';
@@ -41,6 +42,8 @@ export interface TrackingOptions {
   readonly authorize?: Authorize;
   /** Names besides loopback's that only this machine resolves to this server. */
   readonly allowedHosts?: readonly string[];
+  /** Files of a new version up to this many bytes are looked through before it is acknowledged. Default 64 MiB. */
+  readonly judgeAtOnceBytes?: number;
   /** Told of errors that nobody foresaw. */
   readonly onSurprise?: (error: unknown) => void;
 }
@@ -58,7 +61,11 @@ export interface TrackingServer {
 export async function startTracking(options: TrackingOptions): Promise<TrackingServer> {
   const { database, blobs, clock, newId } = options;
   await migrate(database, trackingMigrations);
-  const tracking: Shared = { db: database.db, dialect: database.dialect, blobs, clock, newId };
+  const judge = createJudge({
+    atOnceBytes: options.judgeAtOnceBytes ?? JUDGE_AT_ONCE_BYTES_MAX,
+    onSurprise: options.onSurprise ?? (() => undefined),
+  });
+  const tracking: Shared = { db: database.db, dialect: database.dialect, blobs, clock, newId, judge };
   await ensureDefaultExperiment({ ...tracking, workspace: DEFAULT_WORKSPACE });
   const server = Fastify({ bodyLimit: BODY_BYTES_MAX, routerOptions: { maxParamLength: 2_000 } });
   addErrors(server, options);
@@ -70,9 +77,10 @@ export async function startTracking(options: TrackingOptions): Promise<TrackingS
   addArtifactProxy(server, blobs);
   addPages(server, tracking);
   await listen(server, options);
+  await judge.start(tracking);
   const { port } = server.server.address() as AddressInfo; // why: it listens on TCP
   const host = options.host.includes(':') ? `[${options.host}]` : options.host;
-  return { url: `http://${host}:${port}`, tracking, close: () => close(server, clock) };
+  return { url: `http://${host}:${port}`, tracking, close: () => close(server, clock).then(() => judge.close()) };
 }
 
 function addErrors(server: FastifyInstance, { onSurprise }: TrackingOptions): void {

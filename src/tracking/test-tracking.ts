@@ -14,6 +14,7 @@ export interface TestTrackingOptions {
   readonly authenticate?: NonNullable<TrackingOptions['authenticate']>;
   readonly authorize?: NonNullable<TrackingOptions['authorize']>;
   readonly port?: number;
+  readonly judgeAtOnceBytes?: number;
 }
 
 /** A new id, as the wiring makes them. */
@@ -43,6 +44,7 @@ export async function startTestTracking(options: TestTrackingOptions): Promise<T
     newId: newTestId,
     onSurprise: (error) => console.error(error),
     ...(options.authenticate && { authenticate: options.authenticate }),
+    ...(options.judgeAtOnceBytes !== undefined && { judgeAtOnceBytes: options.judgeAtOnceBytes }),
     ...(options.authorize && { authorize: options.authorize }),
   });
   const close = async () => {

@@ -19,6 +19,22 @@ export interface Shared {
   readonly clock: Pick<Clock, 'nowMs'>;
   /** 32 hexadecimal digits, never twice the same. */
   readonly newId: () => string;
+  /** Who looks through the files of new versions. */
+  readonly judge: VersionJudge;
+}
+
+/** Which version of which model, by what never changes. */
+export interface VersionKey {
+  readonly model_key: string;
+  readonly version: number;
+}
+
+/** Looks through files that are too many to do so before answering. */
+export interface VersionJudge {
+  /** Files of versions up to this many bytes are looked through before the version is acknowledged. */
+  readonly atOnceBytes: number;
+  /** Begins soon; goes on after a restart. */
+  later(key: VersionKey): void;
 }
 
 /** Where those work who name no workspace. */
