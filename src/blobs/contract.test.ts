@@ -1,4 +1,4 @@
-/** The folder store keeps what a blob store promises; test/s3-blobs.test.ts asks the same of an S3-compatible server. */
+/** The folder keeps what a blob store promises; test/s3-blobs.test.ts asks the same of an S3-compatible server. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
