@@ -77,7 +77,10 @@ const answers: Record<
 > = {
   'says that it is well': { path: '/health', want: [200, /^OK$/] },
   'says whose API it speaks': { path: '/version', want: [200, /^3\.17\.2$/] },
-  'says what it can': { path: '/api/3.0/mlflow/server-info', want: [200, /"multipart_uploads_enabled":false/] },
+  'says what it can': {
+    path: '/api/3.0/mlflow/server-info',
+    want: [200, /"multipart_uploads_enabled":true,"multipart_downloads_enabled":false/],
+  },
   'answers under the prefix of pages': {
     path: '/ajax-api/2.0/mlflow/experiments/get?experiment_id=0',
     want: [200, /"Default"/],
@@ -85,7 +88,7 @@ const answers: Record<
   'answers under 3.0': { path: '/api/3.0/mlflow/experiments/get?experiment_id=0', want: [200, /"Default"/] },
   'shows metrics': { path: '/metrics', want: [200, /athanor_tracking_requests_total/] },
   'explains itself': { path: '/', want: [200, /MLFLOW_TRACKING_URI/] },
-  'knows no other endpoint': { path: '/api/2.0/mlflow/traces', want: [404, /ENDPOINT_NOT_FOUND/] },
+  'knows no other endpoint': { path: '/api/2.0/mlflow/nothing', want: [404, /ENDPOINT_NOT_FOUND/] },
   'names the missing field': {
     method: 'POST',
     path: `${API}/experiments/create`,
