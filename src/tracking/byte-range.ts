@@ -1,4 +1,4 @@
-/** The Range header of HTTP (RFC 9110, section 14). Several ranges at once are answered with the whole, as it allows. */
+/** The Range header of HTTP (RFC 9110, section 14). Several ranges at once get the whole answer, as it allows. */
 
 /** What is to be sent: all of it, some bytes (both ends included), or nothing since it asks for what is not there. */
 export type RangeAnswer = 'whole' | 'none' | { readonly start: number; readonly end: number };
