@@ -4,6 +4,7 @@ import { explainError } from './exit.ts';
 import { addLifeVerbs } from './life-commands.ts';
 import { addObjectVerbs } from './object-commands.ts';
 import { addPodVerbs } from './pod-verbs.ts';
+import { addTransferVerbs } from './transfer-commands.ts';
 import { addFolderVerbs, addWorkVerbs } from './work-commands.ts';
 
 /** Runs one command; sets the exit code. */
@@ -28,6 +29,7 @@ function createProgram(): Command {
   addObjectVerbs(program);
   addWorkVerbs(program);
   addFolderVerbs(program);
+  addTransferVerbs(program);
   addPodVerbs(program);
   return program;
 }

@@ -8,6 +8,7 @@ import { artifactUrlRoutes } from './artifact-url-routes.ts';
 import { callerOf, trackingOf } from './door.ts';
 import { experimentRoutes } from './experiment-routes.ts';
 import { BATCH_BODY_BYTES_MAX } from './limits.ts';
+import { importRoutes } from './import-routes.ts';
 import { loggedModelRoutes } from './logged-model-routes.ts';
 import { registryRoutes } from './registry-routes.ts';
 import { dropEmptyLists } from './request-shape.ts';
@@ -60,6 +61,7 @@ export function addApi(server: FastifyInstance, tracking: Shared): void {
     ...oldTraceRoutes,
     ...assessmentRoutes,
     ...artifactUrlRoutes,
+    ...importRoutes,
   ];
   for (const prefix of PREFIXES) {
     if (prefix.endsWith('3.0')) server.get(`${prefix}/mlflow/server-info`, async () => describeServer(tracking));
