@@ -2,6 +2,8 @@
 import type { Command } from 'commander';
 import type { GlobalFlags } from './context.ts';
 import type { ImportFlags } from './import-mlflow.ts';
+import type { ImportTensorboardFlags } from './import-tensorboard.ts';
+import type { TrackingFlags } from './tracking-door.ts';
 import { contextOf, OUTPUT } from './verb.ts';
 
 const TRACKING = ['--tracking <url>', "tracking's address (default: the Athanor of this home)"] as const;
@@ -22,5 +24,30 @@ export function addTransferVerbs(program: Command): void {
     .action(async (place: string, flags: GlobalFlags & ImportFlags) => {
       const { importMlflow } = await import('./import-mlflow.ts');
       process.exitCode = await importMlflow(await contextOf(program, flags), place, flags);
+    });
+  importing
+    .command('tensorboard <logdir>')
+    .description('the scalars of TensorBoard event files, a run for each folder')
+    .option('--home <folder>', 'everything Athanor keeps')
+    .option(...TRACKING)
+    .option(...WORKSPACE)
+    .option('--experiment <name>', "experiment of the runs (default: the folder's name)")
+    .option('--run <id>', 'put all of them into this run instead')
+    .option('--dry-run', 'read everything, change nothing')
+    .option(...OUTPUT)
+    .action(async (logdir: string, flags: GlobalFlags & ImportTensorboardFlags) => {
+      const { importTensorboard } = await import('./import-tensorboard.ts');
+      process.exitCode = await importTensorboard(await contextOf(program, flags), logdir, flags);
+    });
+  const exporting = program.command('export').description('take runs elsewhere');
+  exporting
+    .command('tensorboard <run> <folder>')
+    .description("a run's metrics as an event file for TensorBoard")
+    .option('--home <folder>', 'everything Athanor keeps')
+    .option(...TRACKING)
+    .option(...WORKSPACE)
+    .action(async (run: string, folder: string, flags: GlobalFlags & TrackingFlags) => {
+      const { exportTensorboard } = await import('./export-tensorboard.ts');
+      await exportTensorboard(await contextOf(program, flags), run, { folder, flags });
     });
 }
