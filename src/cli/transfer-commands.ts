@@ -1,6 +1,7 @@
 /** The verbs that bring runs from other trackers, and take them elsewhere. */
 import type { Command } from 'commander';
 import type { GlobalFlags } from './context.ts';
+import type { ExportRunsFlags } from './export-runs.ts';
 import type { ImportFlags } from './import-mlflow.ts';
 import type { ImportTensorboardFlags } from './import-tensorboard.ts';
 import type { TrackingFlags } from './tracking-door.ts';
@@ -39,6 +40,10 @@ export function addTransferVerbs(program: Command): void {
       const { importTensorboard } = await import('./import-tensorboard.ts');
       process.exitCode = await importTensorboard(await contextOf(program, flags), logdir, flags);
     });
+  addExportVerbs(program);
+}
+
+function addExportVerbs(program: Command): void {
   const exporting = program.command('export').description('take runs elsewhere');
   exporting
     .command('tensorboard <run> <folder>')
@@ -49,5 +54,18 @@ export function addTransferVerbs(program: Command): void {
     .action(async (run: string, folder: string, flags: GlobalFlags & TrackingFlags) => {
       const { exportTensorboard } = await import('./export-tensorboard.ts');
       await exportTensorboard(await contextOf(program, flags), run, { folder, flags });
+    });
+  exporting
+    .command('runs <folder>')
+    .description('all of an experiment as tables: runs, params, tags, metric histories, data sets')
+    .requiredOption('-e, --experiment <name>', 'name or id')
+    .option('--format <format>', 'parquet, csv or json', 'parquet')
+    .option('--home <folder>', 'everything Athanor keeps')
+    .option(...TRACKING)
+    .option(...WORKSPACE)
+    .option(...OUTPUT)
+    .action(async (folder: string, flags: GlobalFlags & ExportRunsFlags) => {
+      const { exportRuns } = await import('./export-runs.ts');
+      await exportRuns(await contextOf(program, flags), folder, flags);
     });
 }
