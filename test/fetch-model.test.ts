@@ -27,12 +27,19 @@ before(async () => {
     throw new StatusError('Unauthorized', 'cannot accept the token: it is unknown');
   };
   tracking = await startTestTracking({ home, database: { path: join(home, 'rows.db') }, authenticate });
+  const answer = await fetch(`${tracking.url}/api/2.0/mlflow/runs/create`, {
+    method: 'POST',
+    body: '{"experiment_id":"0"}',
+  });
+  const { run } = (await answer.json()) as { run: { info: { run_id: string; artifact_uri: string } } }; // why: MLflow's own
+  const { run_id, artifact_uri } = run.info;
+  const place = artifact_uri.replace('mlflow-artifacts:/', '');
   for (const [path, body] of Object.entries(FILES))
-    await send('PUT', `/api/2.0/mlflow-artifacts/artifacts/m/${encodeURI(path)}`, body);
+    await send('PUT', `/api/2.0/mlflow-artifacts/artifacts/${place}/m/${encodeURI(path)}`, body);
   await post('registered-models/create', { name: 'digits' });
   const version = { name: 'digits', version: '1' };
-  await post('model-versions/create', { name: 'digits', source: 'mlflow-artifacts:/m' });
-  await post('model-versions/create', { name: 'digits', source: 'mlflow-artifacts:/nothing-there' });
+  await post('model-versions/create', { name: 'digits', source: `${artifact_uri}/m`, run_id });
+  await post('model-versions/create', { name: 'digits', source: `${artifact_uri}/nothing-there`, run_id });
   await post('model-versions/create', { name: 'digits', source: 's3://elsewhere/m' });
   await post('registered-models/alias', { ...version, alias: 'champion' });
   const folder = join(home, 'folder');

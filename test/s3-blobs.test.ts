@@ -17,7 +17,7 @@ import { isStatusError, type Reason } from '../src/kube/status-error.ts';
 import { startS3, type TestS3 } from './s3-server.ts';
 
 const MIB = 1024 * 1024;
-/** Three parts of 16 MiB, the last one not full. */
+/** Parts of 8 MiB, the last one not full. */
 const LARGE_BYTES = 40 * MIB + 7;
 const home = mkdtempSync(join(tmpdir(), 'athanor-s3-blobs-'));
 let s3: TestS3;

@@ -8,7 +8,7 @@ import type { ByteSource, PutResult } from './blob-store.ts';
 import type { S3Bucket } from './s3-bucket.ts';
 
 /** Of equal size, since some stores (R2) take no others; 10,000 of them are the largest file. */
-export const PART_BYTES = 16 * 1024 * 1024;
+export const PART_BYTES = 8 * 1024 * 1024;
 const PARTS_MAX = 10_000;
 /** Beside the one that is being filled. */
 const PARTS_IN_FLIGHT = 2;

@@ -15,6 +15,7 @@ import { createModel, getModelRow } from './registered-models.ts';
 import { type DatasetInput, type RunFlow, toInputRow } from './run-inputs.ts';
 import type { LoggedModelRow, ModelVersionRow, RunRow } from './schema.ts';
 import { inTransaction, type Tracking } from './tracking.ts';
+import { checkSource } from './version-source.ts';
 
 /** What has a life of its own before it comes here. */
 export interface ImportedExperiment {
@@ -135,8 +136,9 @@ export async function importRegisteredModel(
   return { id: name, isNew: !found };
 }
 
-/** A version with its number; the next that is published comes behind it. @throws NotFound, AlreadyExists */
+/** A version with its number; the next one comes behind it. @throws NotFound, AlreadyExists, Invalid for its source */
 export async function importVersion(tracking: Tracking, { name, row, tags }: ImportedVersion): Promise<Imported> {
+  await checkOwnSource(tracking, row);
   return inTransaction(tracking, async (within) => {
     const { model_key, last_version } = await getModelRow(within, name);
     const query = within.db.selectFrom('tracking_model_versions').select(['run_id', 'source']);
@@ -157,6 +159,13 @@ export async function importVersion(tracking: Tracking, { name, row, tags }: Imp
     }
     return { id, isNew: !found };
   });
+}
+
+/** What lies in a store of ours, or on a server's disk, is somebody's: the rules of publishing hold. */
+async function checkOwnSource(tracking: Tracking, { source, run_id: runId }: ImportedVersion['row']): Promise<void> {
+  if (!/^(mlflow-artifacts:|file:|\/)/i.test(source)) return;
+  const modelId = /\/models\/(m-[0-9a-f]{32})\/artifacts/.exec(source)?.[1] ?? '';
+  await checkSource(tracking, { source, runId, modelId });
 }
 
 /** True when the run is here. @throws AlreadyExists when it is another workspace's */
