@@ -104,6 +104,19 @@ test('import mlflow tells where a store is damaged, leaves that run out, and bri
     assert.deepEqual([mended.runs, mended.runsNew, mended.problems], [3, 1, []]);
   }));
 
+test('import mlflow keeps an id that YAML takes for a number', () =>
+  withTracking(async (url) => {
+    const run_id = `12e${'3'.repeat(29)}`;
+    const folder = join(home, 'numbers', '7', run_id);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, '..', 'meta.yaml'), 'name: 1e5\nexperiment_id: 7\nlifecycle_stage: active\n');
+    writeFileSync(join(folder, 'meta.yaml'), `run_id: ${run_id}\nstatus: 3\nstart_time: 1\nend_time: null\n`);
+    const { code, stderr } = await importFrom(join(home, 'numbers'), url);
+    assert.equal(code, 0, stderr);
+    assert.equal((await fetch(`${url}/api/2.0/mlflow/runs/get?run_id=${run_id}`)).status, 200);
+    assert.equal((await fetch(`${url}/api/2.0/mlflow/experiments/get-by-name?experiment_name=1e5`)).status, 200);
+  }));
+
 test('import mlflow says what is no store', async () => {
   mkdirSync(join(home, 'empty'));
   writeFileSync(join(home, 'text.db'), 'hello, I am no database at all, but long enough to have a header to look at');

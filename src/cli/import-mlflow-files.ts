@@ -196,7 +196,8 @@ function readVersion(folder: string): SourceVersion {
 function readMeta(folder: string): Readonly<Record<string, unknown>> {
   const path = join(folder, META);
   try {
-    const meta: unknown = parse(readFileSync(path, 'utf8'));
+    // Texts but for null: a name such as 12e34 is a number to YAML, though not to the one that MLflow writes.
+    const meta: unknown = parse(readFileSync(path, 'utf8'), { schema: 'failsafe', customTags: ['null'] });
     if (isJsonObject(meta)) return meta;
   } catch (cause) {
     throw damaged(path, cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause));
