@@ -25,15 +25,18 @@ export interface Endpoints {
 /** One home; Athanor may be started, killed and started again in it. */
 export class TestAthanor {
   readonly home: string;
+  readonly #more: Readonly<Record<string, string>>;
   #child: ChildProcess | undefined;
 
-  constructor(home = mkdtempSync(join(tmpdir(), 'athanor-test-'))) {
+  /** `more` are further variables of every command. */
+  constructor(home = mkdtempSync(join(tmpdir(), 'athanor-test-')), more: Readonly<Record<string, string>> = {}) {
     this.home = home;
+    this.#more = more;
   }
 
   get env(): NodeJS.ProcessEnv {
     const ports = { ATHANOR_KUBERNETES_PORT: '0', ATHANOR_TRACKING_PORT: '0', ATHANOR_GATEWAY_PORT: '0' };
-    return { ...process.env, ...ports, ATHANOR_HOME: this.home, NODE_V8_COVERAGE: '' };
+    return { ...process.env, ...ports, ATHANOR_HOME: this.home, NODE_V8_COVERAGE: '', ...this.#more };
   }
 
   get pid(): number {

@@ -59,4 +59,34 @@ export interface BlobStore {
   list(prefix: string, options?: ListOptions): Promise<readonly BlobStat[]>;
   /** Forgets the file; says nothing when there is none. */
   delete(key: string): Promise<void>;
+  /** Absent where clients have no way to the files but this process. */
+  readonly direct?: DirectAccess;
+}
+
+/** One part of an upload, and where its bytes go by PUT; the answer's ETag names what arrived. */
+export interface PartPlace {
+  readonly number: number;
+  readonly url: string;
+}
+
+/** A part that its sender says has arrived. */
+export interface ArrivedPart {
+  readonly number: number;
+  readonly etag: string;
+}
+
+/** How a client moves bytes without this process: by URLs that are good for a while and for one thing only. */
+export interface DirectAccess {
+  /** Nothing is to be seen of the file until `completeUpload`. */
+  beginUpload(key: string, partCount: number): Promise<{ readonly uploadId: string; readonly parts: PartPlace[] }>;
+  /** @throws NotFound when the upload is over, Invalid when a part is missing or another one than was sent. */
+  completeUpload(key: string, uploadId: string, parts: readonly ArrivedPart[]): Promise<void>;
+  /** Forgets the parts; says nothing when there is no such upload. */
+  abortUpload(key: string, uploadId: string): Promise<void>;
+  /** @throws NotFound */
+  signRead(key: string, seconds: number): Promise<{ readonly url: string; readonly sizeBytes: number }>;
+  /** Where a file of at most 5 GB goes by one PUT. */
+  signWrite(key: string, seconds: number): Promise<string>;
+  /** Forgets uploads and temporary files begun before `beforeMs`. */
+  collectAbandoned(beforeMs: number): Promise<void>;
 }

@@ -4,7 +4,8 @@ import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode } from './file-error.ts';
 
-const FOLDER = '.temporary';
+/** Reserved: no key lies below it. */
+export const TEMPORARY_FOLDER = '.temporary';
 const STALE_AFTER_MS = 3_600_000;
 
 /**
@@ -20,7 +21,7 @@ export class TemporaryFiles {
 
   /** Makes the folder under `root` and removes what is stale. */
   static async open(root: string): Promise<TemporaryFiles> {
-    const folder = join(root, FOLDER);
+    const folder = join(root, TEMPORARY_FOLDER);
     await mkdir(folder, { recursive: true });
     for (const name of await readdir(folder)) await removeStale(join(folder, name));
     return new TemporaryFiles(folder);
@@ -38,7 +39,7 @@ export class TemporaryFiles {
 
 /** True for keys inside the reserved folder. */
 export function isTemporary(key: string): boolean {
-  return key === FOLDER || key.startsWith(`${FOLDER}/`);
+  return key === TEMPORARY_FOLDER || key.startsWith(`${TEMPORARY_FOLDER}/`);
 }
 
 async function removeStale(path: string): Promise<void> {

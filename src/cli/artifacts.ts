@@ -10,14 +10,13 @@ import type { CommandContext } from './context.ts';
 import { getModelSource } from './models.ts';
 import { formatTable, formatValue, parseFormat } from './output.ts';
 import { getRuns } from './runs.ts';
-import { openTracking, type TrackingClient, type TrackingFlags } from './tracking-client.ts';
+import { FILES, openTracking, placeOf, type TrackingClient, type TrackingFlags } from './tracking-client.ts';
 
 export interface ArtifactsFlags extends TrackingFlags {
   /** Bring the files into this folder instead of listing them. */
   readonly download?: string;
 }
 
-const FILES = '/api/2.0/mlflow-artifacts/artifacts';
 const DEPTH_MAX = 64;
 
 interface Found extends FileEntry {
@@ -108,9 +107,9 @@ async function download(context: CommandContext, tracking: TrackingClient, { fil
 /** A file is there whole or not at all. */
 async function bring(tracking: TrackingClient, place: string, file: string): Promise<void> {
   const arriving = `${file}.arriving`;
-  const url = `${FILES}/${place.split('/').map(encodeURIComponent).join('/')}`;
   try {
-    const body = (await tracking.open(url)) as Parameters<typeof Readable.fromWeb>[0]; // why: two names of one type
+    // why: two names of one type
+    const body = (await tracking.open(placeOf(place))) as Parameters<typeof Readable.fromWeb>[0];
     await pipeline(Readable.fromWeb(body), createWriteStream(arriving));
     await rename(arriving, file);
   } catch (error) {

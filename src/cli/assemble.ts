@@ -23,6 +23,7 @@ import type { TrackingSchema } from '../tracking/schema.ts';
 import { observeLineage } from '../tracking/lineage-observer.ts';
 import { startTracking, type TrackingServer } from '../tracking/server.ts';
 import { askAccessReview, askTokenReview } from './ask-token.ts';
+import { BLOB_SECRET, keepBlobSecret } from './blob-secret.ts';
 import { type Config, pathsOf } from './config.ts';
 import { installKinds } from './install.ts';
 import { leadLoops } from './lead.ts';
@@ -87,7 +88,8 @@ async function startAll({ config, log, env }: AssembleOptions, closings: Closing
     startRows({ config, client, clock, report: report('tracking') }, closings),
     installKinds(client),
   ]);
-  const settings = { trackingUrl: tracking.url, blobsUrl: config.blobsUrl, nodeCachePath: paths.cache };
+  const blobs = offerBlobs({ config, client, clock, report: report('blobs') }, closings);
+  const settings = { trackingUrl: tracking.url, ...blobs, nodeCachePath: paths.cache };
   const lease = { client, clock, ...LEASE, identity: identityOf(credentials), report: report('lease') };
   const leader = leadLoops(lease, (leading) => [
     startControllers({
@@ -159,12 +161,21 @@ interface RowsOptions {
   readonly report: (error: unknown) => void;
 }
 
+/** What pods need to reach the blob store. */
+function offerBlobs({ config, client, clock, report }: RowsOptions, closings: Closing[]) {
+  const { blobsUrl, blobsAccess: access } = config;
+  if (access === undefined) return { blobsUrl };
+  const secret = keepBlobSecret({ client, clock, access, report });
+  closings.push(async () => secret.close());
+  return { blobsUrl, blobsSecret: BLOB_SECRET };
+}
+
 async function startRows({ config, client, clock, report }: RowsOptions, closings: Closing[]): Promise<TrackingServer> {
   const database = openDatabase<TrackingSchema>(
     config.databaseUrl === undefined ? { path: pathsOf(config.home).rows } : { url: config.databaseUrl },
   );
   closings.push(() => database.close());
-  const blobs = await openBlobStore(config.blobsUrl);
+  const blobs = await openBlobStore(config.blobsUrl, config.blobsAccess);
   const tracking = await startTracking({
     host: HOST,
     port: config.trackingPort,

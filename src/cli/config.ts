@@ -8,7 +8,9 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import type { BlobAccess } from '../blobs/s3-location.ts';
 import { StatusError } from '../kube/status-error.ts';
+import { findBlobAccess, withRegion } from './blob-access.ts';
 
 const Port = z.coerce.number().int().min(0).max(65535);
 
@@ -36,6 +38,8 @@ export interface Config {
   /** PostgreSQL; undefined keeps rows in SQLite under the home. */
   readonly databaseUrl: string | undefined;
   readonly blobsUrl: string;
+  /** Who asks the blob store, when it is an S3-compatible one. */
+  readonly blobsAccess: BlobAccess | undefined;
   readonly nodeName: string;
   readonly devices: Readonly<Record<string, number>>;
   readonly images: NonNullable<FileConfig['images']>;
@@ -57,13 +61,15 @@ export function readConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv): Config {
   const file = readFile(join(home, 'athanor.yaml'));
   const port = (name: keyof typeof DEFAULT_PORTS, variable: string) =>
     parsePort(flags[name] ?? env[variable], variable) ?? file[name] ?? DEFAULT_PORTS[name];
+  const blobsUrl = withRegion(env['BLOBS_URL'] || file.blobsUrl || pathToFileURL(join(home, 'blobs')).href, env);
   return {
     home,
     kubernetesPort: port('kubernetesPort', 'ATHANOR_KUBERNETES_PORT'),
     trackingPort: port('trackingPort', 'ATHANOR_TRACKING_PORT'),
     gatewayPort: port('gatewayPort', 'ATHANOR_GATEWAY_PORT'),
     databaseUrl: env['DATABASE_URL'] || file.databaseUrl,
-    blobsUrl: env['BLOBS_URL'] || file.blobsUrl || pathToFileURL(join(home, 'blobs')).href,
+    blobsUrl,
+    blobsAccess: blobsUrl.startsWith('s3:') ? findBlobAccess(env) : undefined,
     nodeName: file.nodeName ?? 'laptop',
     devices: file.devices ?? {},
     images: file.images ?? {},

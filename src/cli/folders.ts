@@ -14,7 +14,7 @@ export async function pushFolder(
   output: string | undefined,
 ): Promise<void> {
   const format = parseFormat(output);
-  const { digest, files } = await putTree(await openBlobStore(config.blobsUrl), resolve(folder));
+  const { digest, files } = await putTree(await openBlobStore(config.blobsUrl, config.blobsAccess), resolve(folder));
   const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
   stdout.write(
     format === 'json' || format === 'yaml'
@@ -27,6 +27,9 @@ export async function pushFolder(
 export async function pullFolder({ config, stdout }: CommandContext, digest: string, folder: string): Promise<void> {
   if (!/^sha256:[0-9a-f]{64}$/.test(digest))
     throw new StatusError('BadRequest', `cannot pull '${digest}': want sha256: and 64 hexadecimal digits`);
-  await materialize(await openBlobStore(config.blobsUrl), { digest, targetFolder: resolve(folder) });
+  await materialize(await openBlobStore(config.blobsUrl, config.blobsAccess), {
+    digest,
+    targetFolder: resolve(folder),
+  });
   stdout.write(`${folder}\n`);
 }

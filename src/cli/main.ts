@@ -5,6 +5,7 @@ import { addLifeVerbs } from './life-commands.ts';
 import { addObjectVerbs } from './object-commands.ts';
 import { addPodVerbs } from './pod-verbs.ts';
 import { addTrackingVerbs } from './tracking-commands.ts';
+import { addTransferVerbs } from './transfer-commands.ts';
 import { addFolderVerbs, addWorkVerbs } from './work-commands.ts';
 
 /** Runs one command; sets the exit code. */
@@ -30,6 +31,7 @@ function createProgram(): Command {
   addWorkVerbs(program);
   addFolderVerbs(program);
   addTrackingVerbs(program);
+  addTransferVerbs(program);
   addPodVerbs(program);
   return program;
 }

@@ -57,7 +57,8 @@ function say(line: string): void {
 
 async function openBlobs(): Promise<BlobStore> {
   const { openBlobStore } = await import('../blobs/open-blob-store.ts');
-  return openBlobStore(process.env['ATHANOR_BLOBS_URL'] ?? '');
+  const { findPodBlobAccess } = await import('./blob-access.ts');
+  return openBlobStore(process.env['ATHANOR_BLOBS_URL'] ?? '', findPodBlobAccess(process.env));
 }
 
 async function writeResult(result: unknown): Promise<void> {
@@ -115,7 +116,9 @@ async function importDataset({
 async function fetchModel({ uri, target }: { uri: string; target: string }): Promise<void> {
   const { fetchModel: fetch } = await import('../launcher/fetch-model.ts');
   const { ATHANOR_TRACKING_URL: trackingUrl = '', ATHANOR_BLOBS_URL: blobsUrl = '' } = process.env;
-  await fetch({ uri, target, trackingUrl, blobsUrl, token: await readToken(), say });
+  const { findPodBlobAccess } = await import('./blob-access.ts');
+  const blobsAccess = findPodBlobAccess(process.env);
+  await fetch({ uri, target, trackingUrl, blobsUrl, blobsAccess, token: await readToken(), say });
 }
 
 async function serveModel({
@@ -140,12 +143,13 @@ async function launchCommand(
   { environment, outputs }: { environment: string; outputs?: string },
 ): Promise<void> {
   const { launch } = await import('../launcher/launch.ts');
+  const { withoutBlobAccess } = await import('./blob-access.ts');
   const kept = outputs === undefined ? undefined : { path: outputs, store: await openBlobs() };
   const token = await readToken();
   process.exitCode = await launch({
     command,
     environment,
-    env: process.env,
+    env: withoutBlobAccess(process.env),
     token,
     outputs: kept,
     say,

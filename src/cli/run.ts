@@ -69,7 +69,7 @@ async function packSource({ config, stderr }: CommandContext, target: string, { 
   const found = await stat(path).catch((cause: unknown) => {
     throw new StatusError('NotFound', `cannot run ${target}: there is no such file or folder`, { cause });
   });
-  const store = await openBlobStore(config.blobsUrl);
+  const store = await openBlobStore(config.blobsUrl, config.blobsAccess);
   const folder = found.isDirectory() ? path : await copyAlone(path);
   const { digest, files } = await putTree(store, folder);
   if (!found.isDirectory()) await rm(folder, { recursive: true });

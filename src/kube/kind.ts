@@ -18,6 +18,8 @@ export interface Settings {
   readonly trackingUrl: string;
   /** Blob store as pods reach it: `file:///...` or `s3://...`. */
   readonly blobsUrl: string;
+  /** Secret with the store's credentials, in every namespace; undefined where it asks for none. */
+  readonly blobsSecret?: string | undefined;
   /** Folder on every node that outlives pods: environments and other caches. Absolute. */
   readonly nodeCachePath: string;
 }

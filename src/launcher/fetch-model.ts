@@ -8,6 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import { findKeyProblem } from '../blobs/blob-key.ts';
 import { explainFileError } from '../blobs/file-error.ts';
 import { openBlobStore } from '../blobs/open-blob-store.ts';
+import type { BlobAccess } from '../blobs/s3-location.ts';
 import { hashTreeFiles, type TreeFile } from '../blobs/tree.ts';
 import { fromWireStatus, ignoreNotFound, StatusError } from '../kube/status-error.ts';
 import { emptyFolder, fetchTree } from './fetch-tree.ts';
@@ -18,6 +19,7 @@ export interface FetchModelOptions {
   readonly target: string;
   readonly trackingUrl: string;
   readonly blobsUrl: string;
+  readonly blobsAccess?: BlobAccess | undefined;
   /** Bearer token for the tracking server. */
   readonly token?: string | undefined;
   readonly say: (line: string) => void;
@@ -27,11 +29,11 @@ const FILES_MAX = 10_000;
 
 /** The folder is whole or empty. @throws NotFound when there is no such model or version, Invalid for an alias. */
 export async function fetchModel(options: FetchModelOptions): Promise<void> {
-  const { uri, target, blobsUrl } = options;
+  const { uri, target, blobsUrl, blobsAccess } = options;
   const blob = /^blobs:\/((?:sha256:)?[0-9a-f]{64})$/.exec(uri)?.[1];
   if (blob !== undefined) {
     const digest = blob.startsWith('sha256:') ? blob : `sha256:${blob}`;
-    return fetchTree(await openBlobStore(blobsUrl), { digest, target });
+    return fetchTree(await openBlobStore(blobsUrl, blobsAccess), { digest, target });
   }
   const { source, digest } = await resolveModel(options);
   const path = /^mlflow-artifacts:(?:\/\/[^/]*)?\/(.+)$/.exec(source)?.[1];

@@ -4,9 +4,11 @@
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { StatusError } from '../kube/status-error.ts';
+import { artifactUrlRoutes } from './artifact-url-routes.ts';
 import { callerOf, trackingOf } from './door.ts';
 import { experimentRoutes } from './experiment-routes.ts';
 import { BATCH_BODY_BYTES_MAX } from './limits.ts';
+import { importRoutes } from './import-routes.ts';
 import { loggedModelRoutes } from './logged-model-routes.ts';
 import { registryRoutes } from './registry-routes.ts';
 import { dropEmptyLists } from './request-shape.ts';
@@ -32,13 +34,19 @@ const SMALL_BODIES: ReadonlySet<string> = new Set([
   '/runs/set-tag',
 ]);
 
-const SERVER_INFO = {
-  store_type: 'SqlStore',
-  workspaces_enabled: true,
-  trace_archival_enabled: false,
-  multipart_uploads_enabled: false,
-  multipart_downloads_enabled: false,
-};
+/** Uploads in parts come here or go to the store; downloads in parts only where clients reach the store. */
+function describeServer({ blobs }: Shared) {
+  return {
+    store_type: 'SqlStore',
+    workspaces_enabled: true,
+    trace_archival_enabled: false,
+    multipart_uploads_enabled: true,
+    multipart_downloads_enabled: blobs.direct !== undefined,
+    presigned_upload_run_id_supported: blobs.direct !== undefined,
+    presigned_upload_model_id_supported: blobs.direct !== undefined,
+    features_enabled: { gateway: false },
+  };
+}
 
 /** Adds every endpoint. */
 export function addApi(server: FastifyInstance, tracking: Shared): void {
@@ -53,9 +61,11 @@ export function addApi(server: FastifyInstance, tracking: Shared): void {
     ...traceRoutes,
     ...oldTraceRoutes,
     ...assessmentRoutes,
+    ...artifactUrlRoutes,
+    ...importRoutes,
   ];
   for (const prefix of PREFIXES) {
-    if (prefix.endsWith('3.0')) server.get(`${prefix}/mlflow/server-info`, async () => SERVER_INFO);
+    if (prefix.endsWith('3.0')) server.get(`${prefix}/mlflow/server-info`, async () => describeServer(tracking));
     for (const route of routes.filter(({ version }) => version === undefined || prefix.endsWith(version)))
       addRoute(server, `${prefix}/mlflow`, { route, tracking });
   }

@@ -1,7 +1,7 @@
 /** Files of runs and models, by path, in the blob store. Knows folders, which the store does not; opens no socket. */
 import { checkKey } from '../blobs/blob-key.ts';
-import type { BlobStat, BlobStore, ByteSource, OpenBlob } from '../blobs/blob-store.ts';
-import { ignoreNotFound, StatusError } from '../kube/status-error.ts';
+import type { BlobStat, BlobStore, ByteRange, ByteSource, OpenBlob } from '../blobs/blob-store.ts';
+import { ignoreNotFound, isStatusError, StatusError } from '../kube/status-error.ts';
 import { DEFAULT_WORKSPACE } from './tracking.ts';
 
 /** One entry of a listing; `path` is relative to what was asked for at the root. */
@@ -21,22 +21,31 @@ const LAST = '\u{10ffff}';
 
 /** Keeps a file; the old one of that path is replaced at once. @throws Invalid for a path that leaves its place */
 export async function putArtifact(blobs: BlobStore, path: string, source: ByteSource): Promise<void> {
-  await blobs.put(keyOf(path), source);
+  await blobs.put(artifactKey(path), source);
 }
 
 /** @throws NotFound, Invalid */
-export async function openArtifact(blobs: BlobStore, path: string): Promise<OpenBlob> {
-  return blobs.open(keyOf(path)).catch((error: unknown) => {
-    if (!(error instanceof StatusError) || error.reason !== 'NotFound') throw error;
+export async function openArtifact(blobs: BlobStore, path: string, range?: ByteRange): Promise<OpenBlob> {
+  return blobs.open(artifactKey(path), range).catch(refuseMissing(path));
+}
+
+/** @throws NotFound, Invalid */
+export async function getArtifactSize(blobs: BlobStore, path: string): Promise<number> {
+  return (await blobs.stat(artifactKey(path)).catch(refuseMissing(path))).sizeBytes;
+}
+
+function refuseMissing(path: string): (error: unknown) => never {
+  return (error) => {
+    if (!isStatusError(error, 'NotFound')) throw error;
     throw new StatusError('NotFound', `No such artifact: '${path}'`, { cause: error });
-  });
+  };
 }
 
 /** Forgets the file, or all files below the folder. @throws Invalid */
 export async function deleteArtifacts(blobs: BlobStore, path: string): Promise<void> {
-  await blobs.delete(keyOf(path));
+  await blobs.delete(artifactKey(path));
   for (;;) {
-    const page = await blobs.list(`${keyOf(path)}/`, { limit: PAGE_KEYS });
+    const page = await blobs.list(`${artifactKey(path)}/`, { limit: PAGE_KEYS });
     for (const { key } of page) await blobs.delete(key);
     if (page.length < PAGE_KEYS) return;
   }
@@ -48,7 +57,7 @@ export async function deleteArtifacts(blobs: BlobStore, path: string): Promise<v
  */
 export async function listArtifacts(blobs: BlobStore, folder: string, root = ''): Promise<readonly FileEntry[]> {
   const full = [root, folder].filter(Boolean).join('/');
-  const prefix = full === '' ? ROOT : `${keyOf(full)}/`;
+  const prefix = full === '' ? ROOT : `${artifactKey(full)}/`;
   const entries: FileEntry[] = [];
   for (let after: string | undefined = ''; after !== undefined; ) {
     const page: readonly BlobStat[] = await blobs.list(prefix, { limit: PAGE_KEYS, after });
@@ -69,7 +78,7 @@ export interface StoredFile {
 
 /** All files below `folder`, however deep, or the file of that name. @throws Invalid when there are more than `limit` */
 export async function listFilesBelow(blobs: BlobStore, folder: string, limit: number): Promise<readonly StoredFile[]> {
-  const prefix = `${keyOf(folder)}/`;
+  const prefix = `${artifactKey(folder)}/`;
   const files: StoredFile[] = [];
   for (let page: readonly BlobStat[] | undefined; page === undefined || page.length === PAGE_KEYS; ) {
     page = await blobs.list(prefix, { limit: PAGE_KEYS, after: files.length ? `${prefix}${files.at(-1)?.path}` : '' });
@@ -80,7 +89,7 @@ export async function listFilesBelow(blobs: BlobStore, folder: string, limit: nu
       throw new StatusError('Invalid', `cannot read ${folder}: it has more than ${limit} files`);
   }
   if (files.length > 0) return files;
-  const single = await blobs.stat(keyOf(folder)).catch(ignoreNotFound);
+  const single = await blobs.stat(artifactKey(folder)).catch(ignoreNotFound);
   if (!single) return [];
   return [
     toStored(blobs, single.key, { path: folder.slice(folder.lastIndexOf('/') + 1), sizeBytes: single.sizeBytes }),
@@ -132,8 +141,8 @@ function collect(page: readonly BlobStat[], { prefix, folder, entries }: Collect
   return page.length < PAGE_KEYS ? undefined : page.at(-1)?.key;
 }
 
-/** @throws Invalid for a path that leaves its place, in MLflow's words */
-function keyOf(path: string): string {
+/** The key of an artifact's file. @throws Invalid for a path that leaves its place, in MLflow's words */
+export function artifactKey(path: string): string {
   const key = `${ROOT}${path}`;
   try {
     checkKey(key);

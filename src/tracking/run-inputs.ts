@@ -51,7 +51,7 @@ export async function logInputs(tracking: Tracking, runId: string, inputs: NewIn
   for (const input of inputs.datasets) checkInput(input);
   await inTransaction(tracking, async (within) => {
     await getActiveRun(within, runId);
-    const rows = inputs.datasets.map((input) => toRow(runId, input));
+    const rows = inputs.datasets.map((input) => toInputRow(runId, input));
     const keys = ['run_id', 'name', 'digest'];
     await insertRows(within.db, rows, { table: 'tracking_inputs', keys, onConflict: 'keep' });
     const models = inputs.modelIds.map((id) => ({ run_id: runId, direction: 'input', model_id: id, step: 0 }));
@@ -137,7 +137,8 @@ function toFlow(datasets: readonly InputRow[], models: readonly RunModelRow[]): 
   };
 }
 
-function toRow(runId: string, { tags, dataset }: DatasetInput): InputRow {
+/** As the table has it. */
+export function toInputRow(runId: string, { tags, dataset }: DatasetInput): InputRow {
   const { schema = null, profile = null, ...rest } = dataset;
   const context = tags.find(({ key }) => key === CONTEXT_TAG)?.value ?? null;
   return { run_id: runId, ...rest, schema, profile, context, tags: JSON.stringify(tags) };

@@ -20,6 +20,7 @@ import { addPages } from './pages.ts';
 import { addRequestMetrics } from './request-metrics.ts';
 import type { TrackingSchema } from './schema.ts';
 import { DEFAULT_WORKSPACE, type Shared } from './tracking.ts';
+import { keepCollecting } from './uploads.ts';
 
 const CLOSE_GRACE_MS = 2_000;
 
@@ -74,13 +75,19 @@ export async function startTracking(options: TrackingOptions): Promise<TrackingS
   addApi(server, tracking);
   addLineageRoutes(server, tracking);
   addOtlpDoor(server, tracking);
-  addArtifactProxy(server, blobs);
+  addArtifactProxy(server, { blobs, newId });
   addPages(server, tracking);
   await listen(server, options);
   await judge.start(tracking);
   const { port } = server.server.address() as AddressInfo; // why: it listens on TCP
   const host = options.host.includes(':') ? `[${options.host}]` : options.host;
-  return { url: `http://${host}:${port}`, tracking, close: () => close(server, clock).then(() => judge.close()) };
+  const stopCollecting = keepCollecting({ blobs, clock, report: options.onSurprise ?? (() => undefined) });
+  const end = async () => {
+    stopCollecting();
+    await close(server, clock);
+    await judge.close();
+  };
+  return { url: `http://${host}:${port}`, tracking, close: end };
 }
 
 function addErrors(server: FastifyInstance, { onSurprise }: TrackingOptions): void {

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
+import type { BlobStore } from '../blobs/blob-store.ts';
 import { openFolderStore } from '../blobs/folder-store.ts';
 import { type DatabaseOptions, openDatabase } from '../sql/open-database.ts';
 import type { TrackingSchema } from './schema.ts';
@@ -15,6 +16,8 @@ export interface TestTrackingOptions {
   readonly authorize?: NonNullable<TrackingOptions['authorize']>;
   readonly port?: number;
   readonly judgeAtOnceBytes?: number;
+  /** Default: a folder in the home. */
+  readonly blobs?: BlobStore;
 }
 
 /** A new id, as the wiring makes them. */
@@ -39,7 +42,7 @@ export async function startTestTracking(options: TestTrackingOptions): Promise<T
     port: options.port ?? 0,
     owner: 'owner',
     database,
-    blobs: await openFolderStore(join(options.home, 'blobs')),
+    blobs: options.blobs ?? (await openFolderStore(join(options.home, 'blobs'))),
     clock: testClock,
     newId: newTestId,
     onSurprise: (error) => console.error(error),

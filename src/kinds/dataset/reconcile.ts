@@ -110,7 +110,7 @@ function planParts({ spec }: Dataset, { settings }: World): Parts {
     name: MAIN_CONTAINER,
     image: ATHANOR_IMAGE,
     terminationMessagePolicy: 'FallbackToLogsOnError' as const,
-    env: [blobsEnv],
+    env: blobsEnv,
     volumeMounts,
   };
   if (folder !== undefined) {

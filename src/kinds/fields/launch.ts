@@ -64,7 +64,7 @@ export function planLaunch(request: LaunchRequest): LaunchParts {
     env: [
       { name: 'PYTHONUNBUFFERED', value: '1' },
       { name: 'MLFLOW_TRACKING_URI', value: settings.trackingUrl },
-      blobs.env,
+      ...blobs.env,
       { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
       { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } },
       { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
@@ -103,7 +103,7 @@ function planFetch({ name, verb, digest, mount, blobs }: Fetch): Container {
     name: `fetch-${name}`,
     image: ATHANOR_IMAGE,
     args: [verb, 'fetch', '--digest', digest, '--target', mount.mountPath],
-    env: [blobs.env],
+    env: blobs.env,
     volumeMounts: [mount, ...blobs.volumeMounts],
     terminationMessagePolicy: 'FallbackToLogsOnError',
   };

@@ -123,7 +123,7 @@ function planServer({ metadata, spec }: Service, { runtime, revision, index, wor
           terminationMessagePolicy: 'FallbackToLogsOnError',
           volumeMounts: [{ name: 'model', mountPath: MODEL_PATH }, ...blobs.volumeMounts],
           args: ['model', 'fetch', '--uri', spec.model.uri, '--target', MODEL_PATH],
-          env: [{ name: 'ATHANOR_TRACKING_URL', value: world.settings.trackingUrl }, blobs.env],
+          env: [{ name: 'ATHANOR_TRACKING_URL', value: world.settings.trackingUrl }, ...blobs.env],
         },
       ],
       containers: [

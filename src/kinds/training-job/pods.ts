@@ -154,7 +154,7 @@ export function planPack({ metadata, spec }: TrainingJob, { settings }: World): 
           name: MAIN_CONTAINER,
           image: ATHANOR_IMAGE,
           args: ['code', 'pack', '--git', url, '--ref', ref, '--path', path, '--work', CODE_PATH],
-          env: [blobs.env],
+          env: blobs.env,
           volumeMounts: [code, ...blobs.volumeMounts],
           terminationMessagePolicy: 'FallbackToLogsOnError',
         },
