@@ -8,10 +8,25 @@ import { TestAthanor } from '../athanor.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const COMMAND_MAX_MS = 300_000;
-const athanor = new TestAthanor();
+/** Guide to what some of its commands print. */
+const GUIDES: Readonly<Record<string, readonly RegExp[]>> = {
+  'docs/guides/first-job.md': [/hello from rank 1 of 2/, /"files": 1/],
+  'docs/guides/tracking.md': [
+    /version 2 of model line/,
+    /fast\s+line\s+FINISHED/,
+    /\*\s+param\s+rate\s+0\.02\s+0\.2/,
+    /loss\s+\S+\s+199\s+█/,
+    /model\/line\.json/,
+    /line@champion is version 2 now, nothing before/,
+    /made of\n {2}model\/line \(1, 2\)\n {4}training-job\/track-/,
+  ],
+};
+const homes: TestAthanor[] = [];
 after(async () => {
-  await athanor.run('down');
-  await athanor.close();
+  for (const athanor of homes) {
+    await athanor.run('down');
+    await athanor.close();
+  }
 });
 
 function listCommands(path: string): readonly string[] {
@@ -19,19 +34,22 @@ function listCommands(path: string): readonly string[] {
   return [...blocks].flatMap(([, block = '']) => block.split('\n').filter((line) => line.trim() !== ''));
 }
 
-test('docs/guides/first-job.md runs as it stands', () => {
-  const commands = listCommands('docs/guides/first-job.md');
-  assert.ok(commands.length >= 10);
-  const printed = commands.map((command) => {
-    const { status, stdout, stderr } = spawnSync('sh', ['-c', command], {
-      cwd: ROOT,
-      env: athanor.env,
-      encoding: 'utf8',
-      timeout: COMMAND_MAX_MS,
+for (const [guide, wanted] of Object.entries(GUIDES)) {
+  test(`${guide} runs as it stands`, () => {
+    const athanor = new TestAthanor();
+    homes.push(athanor);
+    const commands = listCommands(guide);
+    assert.ok(commands.length >= 10);
+    const printed = commands.map((command) => {
+      const { status, stdout, stderr } = spawnSync('sh', ['-c', command], {
+        cwd: ROOT,
+        env: athanor.env,
+        encoding: 'utf8',
+        timeout: COMMAND_MAX_MS,
+      });
+      assert.equal(status, 0, `${command}\n${stdout}${stderr}`);
+      return stdout;
     });
-    assert.equal(status, 0, `${command}\n${stdout}${stderr}`);
-    return stdout;
+    for (const text of wanted) assert.match(printed.join(''), text);
   });
-  assert.match(printed.join(''), /hello from rank 1 of 2/);
-  assert.match(printed.join(''), /"files": 1/);
-});
+}
