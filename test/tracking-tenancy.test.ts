@@ -167,6 +167,14 @@ test('the owner works in every workspace, and a name that no namespace has is re
   assert.match(text, /Workspace name '..\/red' must match the pattern/);
 });
 
+test('no program takes a model out of quarantine', async () => {
+  const place = `${tracking.url}/api/athanor/v1/models/m/versions/1/accept`;
+  const headers = { authorization: `Bearer ${tokens['red']}` };
+  const response = await fetch(place, { method: 'POST', headers, body: '{"reason":"mine"}' });
+  assert.equal(response.status, 403);
+  assert.match(await response.text(), /is a program, a person has to do it/);
+});
+
 test('a token that nobody gave is refused', async () => {
   assert.equal((await send({ token: 'wrong' }, 'POST mlflow/experiments/search', {})).status, 401);
 });

@@ -9,6 +9,10 @@ export interface ModelsFlags extends TrackingFlags {
   readonly filter?: string;
 }
 
+export interface AcceptFlags extends TrackingFlags {
+  readonly reason: string;
+}
+
 export interface PromoteFlags extends TrackingFlags {
   readonly alias: string;
 }
@@ -49,6 +53,20 @@ export async function promoteModel(
     const was = before === undefined ? 'nothing before' : `version ${before} before`;
     context.stdout.write(`${name}@${flags.alias} is version ${version} now, ${was}\n`);
   }
+}
+
+/** Takes a version out of quarantine; the reason is kept beside what was found. @throws Forbidden, Conflict */
+export async function acceptModel(
+  context: CommandContext,
+  { name, version }: { readonly name: string; readonly version: string },
+  flags: AcceptFlags,
+): Promise<void> {
+  const tracking = openTracking(context, flags);
+  const path = `/api/athanor/v1/models/${encodeURIComponent(name)}/versions/${encodeURIComponent(version)}/accept`;
+  const accepted = await tracking.ask<{ readonly statusMessage: string }>(path, { reason: flags.reason });
+  const format = parseFormat(flags.output);
+  if (format === 'json' || format === 'yaml') context.stdout.write(formatValue(accepted, format));
+  else context.stdout.write(`models:/${name}/${version} may be used: ${accepted.statusMessage}\n`);
 }
 
 interface Listing {

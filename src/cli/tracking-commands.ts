@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { GlobalFlags } from './context.ts';
 import type { LineageFlags } from './lineage.ts';
-import type { PromoteFlags } from './models.ts';
+import type { AcceptFlags, PromoteFlags } from './models.ts';
 import type { CompareFlags, RunsFlags } from './runs.ts';
 import type { TrackingFlags } from './tracking-client.ts';
 import { collect, contextOf, NAMESPACE, OUTPUT, verb } from './verb.ts';
@@ -37,6 +37,13 @@ export function addTrackingVerbs(program: Command): void {
       const flags = command.optsWithGlobals<GlobalFlags & PromoteFlags>();
       const { promoteModel } = await import('./models.ts');
       await promoteModel(await contextOf(program, flags), { name, version }, flags);
+    });
+  tracked(sub(models, 'accept <name> <version>', 'use a version in quarantine knowingly'))
+    .requiredOption('--reason <text>', 'why; kept with the version')
+    .action(async (...[name, version, , command]: [string, string, unknown, Command]) => {
+      const flags = command.optsWithGlobals<GlobalFlags & AcceptFlags>();
+      const { acceptModel } = await import('./models.ts');
+      await acceptModel(await contextOf(program, flags), { name, version }, flags);
     });
   tracked(verb(program, 'artifacts <of> [path]', 'files of a run or of models:/name/version'))
     .option('-d, --download <folder>', 'bring them here')

@@ -4,6 +4,7 @@
  */
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import { acceptVersion } from './accept-version.ts';
 import { trackingOf } from './door.ts';
 import { getVersion } from './model-versions.ts';
 import { parseRequest, text } from './request-shape.ts';
@@ -31,6 +32,14 @@ export const versionRoutes: readonly Route[] = [
         ...(status_message !== '' && { statusMessage: status_message }),
         ...(digest !== null && { digest, sizeBytes: size_bytes }),
       };
+    },
+  }),
+  route('POST /models/:name/versions/:version/accept', {
+    input: oneVersion.extend({ reason: z.string().default('') }),
+    answer: async (tracking, { reason, ...id }, { user }) => {
+      await acceptVersion(tracking, id, { user, reason });
+      const { status, status_message } = await getVersion(tracking, id);
+      return { ...id, status, statusMessage: status_message };
     },
   }),
   route('GET /models/:name/versions/:version/bom', {

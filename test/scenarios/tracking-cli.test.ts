@@ -29,6 +29,10 @@ async function post<T>(path: string, body: object): Promise<T> {
   return JSON.parse(text) as T;
 }
 
+async function ask<T>(path: string): Promise<T> {
+  return (await (await fetch(`${tracking}/api/2.0/mlflow/${path}`)).json()) as T;
+}
+
 async function makeRun(experimentId: string, index: number, lr: string): Promise<string> {
   const wanted = { experiment_id: experimentId, run_name: `try-${index}`, user_id: 'ada', start_time: 1_000 + index };
   const { run } = await post<{ run: { info: { run_id: string } } }>('runs/create', wanted);
@@ -123,6 +127,29 @@ test('models lists models and versions, and promote moves an alias', async () =>
   assert.match(await say('artifacts', 'models:/digits-model@champion', '-o', 'name'), /weights.txt/);
 });
 
+test('models accept takes a version out of quarantine, knowingly', async () => {
+  const [id = ''] = ids;
+  const { run } = await ask<{ run: { info: { artifact_uri: string } } }>(`runs/get?run_id=${id}`);
+  const place = run.info.artifact_uri.replace('mlflow-artifacts:/', '/api/2.0/mlflow-artifacts/artifacts/');
+  const evil = "cposix\nsystem\n(S'echo athanor'\ntR.";
+  assert.equal((await fetch(`${tracking}${place}/own/model.pkl`, { method: 'PUT', body: evil })).status, 200);
+  await post('registered-models/create', { name: 'own' });
+  const source = `${run.info.artifact_uri}/own`;
+  await post('model-versions/create', { name: 'own', source, run_id: id });
+  assert.match(await say('models', 'own'), /FAILED_REGISTRATION/);
+  const refused = await athanor.run('models', 'promote', 'own', '1');
+  assert.deepEqual(
+    [refused.code, /quarantine: model.pkl: pickle-import/.test(refused.stderr)],
+    [1, true],
+    refused.stderr,
+  );
+  const said = await say('models', 'accept', 'own', '1', '--reason', 'I wrote it');
+  assert.match(said, /^models:\/own\/1 may be used: accepted by \S+: I wrote it \(found: model.pkl: pickle-import/);
+  await say('models', 'promote', 'own', '1');
+  const again = await athanor.run('models', 'accept', 'own', '1', '--reason', 'twice');
+  assert.deepEqual([again.code, /it is not in quarantine, it is ready/.test(again.stderr)], [1, true], again.stderr);
+});
+
 test('ui says where to look', async () => assert.equal(await say('ui'), `${tracking}\n`));
 
 const refusals: Readonly<Record<string, readonly [readonly string[], number, RegExp]>> = {
@@ -133,6 +160,11 @@ const refusals: Readonly<Record<string, readonly [readonly string[], number, Reg
   'one run to compare': [['runs', 'compare', 'try-0'], 2, /give two or more runs/],
   'a model that is not there': [['models', 'nothing'], 3, /Registered Model with name=nothing not found/],
   'a version that is not there': [['models', 'promote', 'digits-model', '9'], 3, /version=9\) not found/],
+  'a version accepted without a reason': [
+    ['models', 'accept', 'digits-model', '1'],
+    1,
+    /required option '--reason <text>'/,
+  ],
   'an alias that is reserved': [['models', 'promote', 'digits-model', '1', '--alias', 'latest'], 1, /reserved/],
   'a file that is not there': [['artifacts', 'try-0', 'nothing'], 3, /it has no file nothing/],
   'a model URI of another form': [['artifacts', 'models:/digits-model'], 2, /use models:\/name\/version/],
