@@ -146,7 +146,7 @@ export async function deleteVersion(tracking: Tracking, id: VersionId): Promise<
   await inTransaction(tracking, async (within) => {
     const row = await getVersion(within, id);
     await deleteOwned(within, ownerOf(row));
-    for (const table of ['tracking_aliases', 'tracking_model_versions'] as const) {
+    for (const table of ['tracking_aliases', 'tracking_pushed_versions', 'tracking_model_versions'] as const) {
       const query = within.db.deleteFrom(table).where('model_key', '=', row.model_key);
       await query.where('version', '=', row.version).execute();
     }

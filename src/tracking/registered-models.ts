@@ -29,6 +29,13 @@ export interface Alias {
   readonly version: string;
 }
 
+const TABLES_OF_MODEL = [
+  'tracking_aliases',
+  'tracking_pushed_versions',
+  'tracking_model_versions',
+  'tracking_registered_models',
+] as const;
+
 const TAG_RULE = { lengthMax: MODEL_TAG_VALUE_LENGTH_MAX, tooLong: 'refuse' } as const;
 
 const TARGET: SearchTarget = {
@@ -105,9 +112,7 @@ export async function deleteModel(tracking: Tracking, name: string): Promise<voi
       .where('kind', '=', 'model-version')
       .where('owner', 'like', `${model_key}/%`)
       .execute();
-    for (const table of ['tracking_aliases', 'tracking_model_versions', 'tracking_registered_models'] as const) {
-      await db.deleteFrom(table).where('model_key', '=', model_key).execute();
-    }
+    for (const table of TABLES_OF_MODEL) await db.deleteFrom(table).where('model_key', '=', model_key).execute();
   });
 }
 
