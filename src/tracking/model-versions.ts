@@ -207,6 +207,11 @@ export async function searchVersions(tracking: Tracking, search: Search): Promis
   return toPage(rows, search.page);
 }
 
+/** All versions of a model, the newest first; none when there is no such model. */
+export async function listVersionsOf(tracking: Tracking, name: string): Promise<readonly NamedVersion[]> {
+  return selectVersions(tracking).where('model.name', '=', name).orderBy('version.version', 'desc').execute();
+}
+
 /** What tags call a version. */
 export function ownerOf({ model_key, version }: Pick<ModelVersionRow, 'model_key' | 'version'>) {
   return { kind: 'model-version', owner: `${model_key}/${version}` } as const;

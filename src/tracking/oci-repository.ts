@@ -1,48 +1,27 @@
-/** A repository as the registry's door sees it. */
-import type { ByteRange, OpenBlob } from '../blobs/blob-store.ts';
+/** Opens the repository of a name: a registered model's, or a plain one. */
+import type { ByteRange } from '../blobs/blob-store.ts';
+import { openModelRepository } from './model-repository.ts';
+import { findModelName } from './oci-path.ts';
+import type { PackCache } from './ready-packs.ts';
 import { getBlob, openLinked } from './oci-blobs.ts';
-import {
-  checkManifest,
-  findManifest,
-  listTags,
-  manifestUnknown,
-  type NewManifest,
-  putManifest,
-  type StoredManifest,
-} from './oci-manifests.ts';
+import { checkManifest, findManifest, listTags, manifestUnknown, putManifest } from './oci-manifests.ts';
+import type { Repository } from './repository.ts';
 import type { Tracking } from './tracking.ts';
 
-/** A blob that can be read. */
-export interface ReadableBlob {
-  readonly sizeBytes: number;
-  open(range?: ByteRange): Promise<OpenBlob>;
-}
-
-/** What became of a manifest. */
-export interface KeptManifest {
-  readonly digest: string;
-  readonly subject: string | undefined;
-}
-
-export interface Repository {
-  /** Without the workspace. */
-  readonly name: string;
-  /** @throws MANIFEST_UNKNOWN, DENIED */
-  getManifest(reference: string): Promise<StoredManifest>;
-  /** @throws MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN, DIGEST_INVALID */
-  putManifest(arrived: NewManifest): Promise<KeptManifest>;
-  /** Whether it is there, for those who are about to push. @throws BLOB_UNKNOWN */
-  statBlob(digest: string): Promise<ReadableBlob>;
-  /** @throws BLOB_UNKNOWN, DENIED */
-  getBlob(digest: string): Promise<ReadableBlob>;
-  /** @throws NAME_UNKNOWN */
-  listTags(): Promise<readonly string[]>;
-  /** @throws UNSUPPORTED */
-  checkMayDelete(): void;
+/** Who asks, and what was made for those before. */
+export interface RepositoryContext {
+  readonly packs: PackCache;
+  readonly user: string;
 }
 
 /** The caller's repository of that name, whether anything is in it or not. */
-export function openRepository(tracking: Tracking, name: string): Repository {
+export function openRepository(tracking: Tracking, name: string, context: RepositoryContext): Repository {
+  const plain = openPlain(tracking, name);
+  const model = findModelName(name);
+  return model === undefined ? plain : openModelRepository(tracking, { model, plain, ...context });
+}
+
+function openPlain(tracking: Tracking, name: string): Repository {
   const readBlob = async (digest: string) => {
     const blob = await getBlob(tracking, name, digest);
     return { sizeBytes: blob.sizeBytes, open: (range?: ByteRange) => openLinked(tracking.blobs, blob, range) };

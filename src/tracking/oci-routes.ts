@@ -5,13 +5,15 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { parseByteRange } from './byte-range.ts';
-import { trackingOf } from './door.ts';
+import { callerOf, trackingOf } from './door.ts';
 import { ociError, toOciAnswer } from './oci-error.ts';
 import { findBlob, linkBlob, unlinkBlob } from './oci-blobs.ts';
 import { MANIFEST_BYTES_MAX } from './oci-manifest.ts';
 import { deleteManifest, listReferrers } from './oci-manifests.ts';
 import { checkDigest, findOciPath, isDigest, OCI_PREFIX, type OciEndpoint, parseRepository } from './oci-path.ts';
-import { openRepository, type Repository } from './oci-repository.ts';
+import { openRepository } from './oci-repository.ts';
+import type { Repository } from './repository.ts';
+import type { PackCache } from './ready-packs.ts';
 import { addChunk, beginOciUpload, cancelOciUpload, completeOciUpload, getOffset } from './oci-uploads.ts';
 import type { Shared, Tracking } from './tracking.ts';
 
@@ -43,6 +45,7 @@ export function addOciRoutes(
   shared: Shared,
   onSurprise: (error: unknown) => void = () => undefined,
 ): void {
+  const packs: PackCache = new Map();
   void server.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', async (_request: FastifyRequest, body: Readable) => body);
@@ -59,12 +62,21 @@ export function addOciRoutes(
     scope.route({
       method: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
       url: `${OCI_PREFIX}*`,
-      handler: async (request, reply) => answer(shared, request, reply),
+      handler: async (request, reply) => answer({ shared, packs }, request, reply),
     });
   });
 }
 
-async function answer(shared: Shared, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+interface Registry {
+  readonly shared: Shared;
+  readonly packs: PackCache;
+}
+
+async function answer(
+  { shared, packs }: Registry,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
   const rest = request.url.split('?', 1)[0]?.slice(OCI_PREFIX.length) ?? '';
   const path = findOciPath(rest);
   const found = path && ANSWERS[path.endpoint][request.method];
@@ -72,8 +84,9 @@ async function answer(shared: Shared, request: FastifyRequest, reply: FastifyRep
     throw ociError('UNSUPPORTED', `cannot ${request.method} ${rest}: this registry has no such endpoint`);
   }
   const tracking = trackingOf(request, shared);
-  const repository = openRepository(tracking, path.repository);
-  const place = `${OCI_PREFIX}${[path.workspace, path.repository].filter(Boolean).join('/')}`;
+  const repository = openRepository(tracking, path.repository, { packs, user: callerOf(request).user });
+  const name = [path.workspace, ...path.repository.split('/')].filter((part) => part !== undefined);
+  const place = `${OCI_PREFIX}${name.map(encodeURIComponent).join('/')}`;
   return found({ tracking, repository, reference: path.reference, place, request, reply });
 }
 
@@ -205,7 +218,7 @@ const sendTags: Answer = async ({ repository, place, request, reply }) => {
   if (all.length > tags.length && end !== undefined) {
     reply.header('link', `<${place}/tags/list?n=${limit}&last=${encodeURIComponent(end)}>; rel="next"`);
   }
-  return reply.send({ name: place.slice(OCI_PREFIX.length), tags });
+  return reply.send({ name: decodeURIComponent(place.slice(OCI_PREFIX.length)), tags });
 };
 
 const sendReferrers: Answer = async ({ tracking, repository, reference, request, reply }) => {
