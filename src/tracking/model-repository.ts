@@ -142,8 +142,8 @@ async function takeManifest(
   const manifest = await checkManifest(tracking, plain.name, arrived);
   const layers = findModelLayers(manifest);
   if (layers) {
-    await registerPack(tracking, { model, user, arrived, layers });
-    return { digest: digestOf(arrived.content), subject: undefined };
+    const version = await registerPack(tracking, { model, user, arrived, layers });
+    return { digest: digestOf(arrived.content), subject: undefined, version };
   }
   const digest = digestOf(arrived.content, arrived.reference);
   if (!manifest.subject) {

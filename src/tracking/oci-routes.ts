@@ -17,6 +17,8 @@ import type { PackCache } from './ready-packs.ts';
 import { addChunk, beginOciUpload, cancelOciUpload, completeOciUpload, getOffset } from './oci-uploads.ts';
 import type { Shared, Tracking } from './tracking.ts';
 
+/** Which version a pushed model became. */
+export const VERSION_HEADER = 'athanor-model-version';
 const TAGS_MAX = 1_000;
 const CHALLENGE = 'Basic realm="athanor", charset="UTF-8"';
 /** Never rendered by a browser: a blob is some user's file. */
@@ -100,7 +102,8 @@ const sendManifest: Answer = async ({ repository, reference, request, reply }) =
 const takeManifest: Answer = async ({ repository, reference, place, request, reply }) => {
   const mediaType = request.headers['content-type']?.split(';', 1)[0]?.trim() ?? '';
   const content = await readManifest(request);
-  const { digest, subject } = await repository.putManifest({ reference, mediaType, content });
+  const { digest, subject, version } = await repository.putManifest({ reference, mediaType, content });
+  if (version !== undefined) reply.header(VERSION_HEADER, version);
   if (subject !== undefined) reply.header('oci-subject', subject);
   reply.headers({ location: `${place}/manifests/${digest}`, 'docker-content-digest': digest });
   return reply.code(201).send();

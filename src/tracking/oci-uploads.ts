@@ -47,7 +47,7 @@ export async function addChunk(
   return offset + sizeBytes;
 }
 
-/** The chunks and `rest` become a blob. @throws DIGEST_INVALID, and then the upload is over */
+/** The chunks and `rest` become a blob. @throws DIGEST_INVALID, and then the upload can still be ended rightly */
 export async function completeOciUpload(
   blobs: BlobStore,
   upload: OciUpload,

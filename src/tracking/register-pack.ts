@@ -23,10 +23,10 @@ export interface ArrivedPack {
 }
 
 /**
- * The same manifest is one version, however often it comes.
+ * Its number. The same manifest is one version, however often it comes.
  * @throws MANIFEST_INVALID for what cannot be unpacked; DENIED when its files are dangerous: it is in quarantine then
  */
-export async function registerPack(tracking: Tracking, pack: ArrivedPack): Promise<void> {
+export async function registerPack(tracking: Tracking, pack: ArrivedPack): Promise<number> {
   const { model, arrived } = pack;
   if (pack.layers.some(({ digest }) => !digest.startsWith('sha256:'))) {
     throw ociError('MANIFEST_INVALID', 'cannot register the model: its layers have other digests than sha256');
@@ -40,6 +40,7 @@ export async function registerPack(tracking: Tracking, pack: ArrivedPack): Promi
     throw ociError('DENIED', `cannot use what was pushed: ${where}: ${made.status_message}`);
   }
   await point(tracking, { model, made, tag: arrived.reference });
+  return version;
 }
 
 /** Numbers are the registry's to give. */

@@ -12,6 +12,8 @@ export interface ReadableBlob {
 export interface KeptManifest {
   readonly digest: string;
   readonly subject: string | undefined;
+  /** Of the registered model that it became. */
+  readonly version?: number;
 }
 
 export interface Repository {
