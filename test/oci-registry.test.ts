@@ -10,12 +10,14 @@ import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { BlobStore } from '../src/blobs/blob-store.ts';
 import { openFolderStore } from '../src/blobs/folder-store.ts';
+import { openBlobStore } from '../src/blobs/open-blob-store.ts';
 import { StatusError } from '../src/kube/status-error.ts';
 import type { TrackingServer } from '../src/tracking/server.ts';
 import { startTestTracking } from '../src/tracking/test-tracking.ts';
 import { collectAbandoned } from '../src/tracking/uploads.ts';
 import { ensureGoProgram } from './go-program.ts';
 import { startPostgres } from './postgres.ts';
+import { startS3 } from './s3-server.ts';
 import { until } from './until.ts';
 
 const run = promisify(execFile);
@@ -80,6 +82,19 @@ test("OCI's conformance suite finds nothing wrong, on PostgreSQL", async () => {
   } finally {
     await other.close();
     await postgres.close();
+  }
+});
+
+test("OCI's conformance suite finds nothing wrong, on an S3-compatible store", async () => {
+  const s3 = await startS3();
+  const store = await openBlobStore(s3.url('registry'), s3.access);
+  const other = await startTestTracking({ home, blobs: store, database: { path: ':memory:' } });
+  try {
+    const { failures, errors } = await conform(other.url, join(home, 'results-s3'));
+    assert.deepEqual({ failures, errors }, { failures: 0, errors: 0 });
+  } finally {
+    await other.close();
+    await s3.close();
   }
 });
 
