@@ -141,6 +141,11 @@ test('a registry that does not know one says so', async () => {
   assert.equal(known.code, 0, known.stderr);
 });
 
+test('a token that one has is used, also where the owner would be let in without', async () => {
+  const outcome = await athanor(['push', 'Round trip/1', `${registry.host}/team/x:v1`], { MLFLOW_TRACKING_TOKEN: 'x' });
+  assert.deepEqual([outcome.code, /no token is accepted here/.test(outcome.stderr)], [1, true], outcome.stderr);
+});
+
 test('scan tells what is dangerous, and ends with 1', async () => {
   const folder = join(home, 'scanned');
   mkdirSync(folder);

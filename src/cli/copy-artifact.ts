@@ -98,7 +98,7 @@ async function copyBlob(blob: Descriptor, { from, to, progress }: BlobCopy): Pro
   const begun = await expectOk('begin an upload', await to.ask('blobs/uploads/', { method: 'POST' }));
   const location = new URL(begun.headers.get('location') ?? '', begun.url);
   location.searchParams.set('digest', blob.digest);
-  const headers = { 'content-type': 'application/octet-stream' };
+  const headers = { 'content-type': 'application/octet-stream', 'content-length': String(blob.size) };
   // why: Node's own type of the same thing
   const body = async () => ReadableStream.from(readBlob(from, blob, progress)) as ReadableStream<Uint8Array>;
   await expectOk(`send ${blob.digest}`, await to.ask(location.href, { method: 'PUT', headers, body }));

@@ -53,8 +53,10 @@ function openOwn(context: CommandContext, name: string, flags: TrackingFlags): O
   const { url } = openTracking(context, flags);
   const token = context.env['MLFLOW_TRACKING_TOKEN'];
   const workspace = flags.namespace && flags.namespace !== 'default' ? `${flags.namespace}/` : '';
-  const credentials = token ? { bearer: token } : undefined;
-  return openOci({ api: `${url}/v2`, repository: `${workspace}models/${name}`, credentials });
+  const known = token
+    ? { credentials: { bearer: token }, authorization: `Bearer ${token}` }
+    : { credentials: undefined };
+  return openOci({ api: `${url}/v2`, repository: `${workspace}models/${name}`, ...known });
 }
 
 async function openOther({ env }: CommandContext, { api, host, repository }: OciReference): Promise<OciClient> {

@@ -21,11 +21,13 @@ export interface OciClientOptions {
   readonly api: string;
   readonly repository: string;
   readonly credentials: OciCredentials | undefined;
+  /** Sent before anybody asks: a door that lets the owner in without a token would take one for the owner. */
+  readonly authorization?: string | undefined;
 }
 
 /** Credentials are sent when the registry asks, and to nobody but it and the place it names for tokens. */
-export function openOci({ api, repository, credentials }: OciClientOptions): OciClient {
-  let authorization: string | undefined;
+export function openOci({ api, repository, credentials, ...options }: OciClientOptions): OciClient {
+  let { authorization } = options;
   const send = async (url: URL, request: OciRequest) => {
     const isOwn = url.origin === new URL(api).origin;
     const headers = { ...request.headers, ...(isOwn && authorization !== undefined && { authorization }) };
