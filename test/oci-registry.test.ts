@@ -209,6 +209,20 @@ test('names, tags and endpoints that nobody has are told as the specification do
   for (const [path, want] of Object.entries(wants)) assert.equal(await codeOf(await ask(path)), want, path);
 });
 
+test('a blob of one workspace is nothing to another, not even by mounting', async () => {
+  const digest = digestOf('of one tenant');
+  await ask(`tenant/x/blobs/uploads/?digest=${digest}`, { method: 'POST', body: 'of one tenant' });
+  const headers = { authorization: `Bearer ${TOKEN}` };
+  const own = await ask(`team-a/x/blobs/${digest}`, { headers });
+  assert.deepEqual([own.status, await codeOf(own)], [404, 'BLOB_UNKNOWN']);
+  const other = await ask(`tenant/x/blobs/${digest}`, { headers });
+  assert.deepEqual([other.status, await codeOf(other)], [403, 'DENIED']);
+  const mount = `team-a/x/blobs/uploads/?mount=${digest}&from=tenant/x`;
+  assert.equal((await ask(mount, { method: 'POST', headers })).status, 202);
+  const within = await ask(`tenant/y/blobs/uploads/?mount=${digest}&from=tenant/x`, { method: 'POST' });
+  assert.equal(within.status, 201);
+});
+
 test('a page of another site gets a challenge and nothing else', async () => {
   const answer = await ask('', { headers: { origin: 'https://evil.example' } });
   assert.equal(answer.status, 401);
