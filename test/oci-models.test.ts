@@ -86,7 +86,9 @@ async function push(name: string, { config, layers }: Pushed, tag = 'latest') {
     writeFileSync(join(folder, path), bytes);
     return `${path}:${type}`;
   });
-  const flags = ['--plain-http', '--config', `config.json:${config}`];
+  // oras writes the second at which it pushes: the same model would be another manifest in the next one.
+  const created = ['--annotation', 'org.opencontainers.image.created=2026-01-01T00:00:00Z'];
+  const flags = ['--plain-http', '--config', `config.json:${config}`, ...created];
   return run(oras, ['push', ...flags, `${hostOf()}/models/${name}:${tag}`, ...args], { cwd: folder });
 }
 
