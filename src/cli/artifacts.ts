@@ -5,6 +5,7 @@ import { dirname, join, resolve, sep } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { StatusError } from '../kube/status-error.ts';
+import type { ModelFile } from '../modelfiles/model-files.ts';
 import { type FileEntry, findArtifactPath } from '../tracking/artifacts.ts';
 import type { CommandContext } from './context.ts';
 import { getModelSource } from './models.ts';
@@ -48,6 +49,29 @@ export async function showArtifacts(
         shown.map((file) => [file.path, String(file.sizeBytes)]),
       ),
     );
+}
+
+/** Every file of a run or of `models:/name/version`, with bytes as tracking sends them. */
+export async function listRemoteFiles(tracking: TrackingClient, of: string): Promise<readonly ModelFile[]> {
+  const found = await listAll(tracking, await findRoot(tracking, of));
+  return found.map(({ path, place, file_size: sizeBytes = 0 }) => ({
+    path,
+    bytes: { sizeBytes, stream: (start, end) => cut(tracking, place, { start, end }) },
+  }));
+}
+
+async function* cut(
+  tracking: TrackingClient,
+  place: string,
+  { start, end }: { readonly start: number; readonly end: number },
+): AsyncGenerator<Uint8Array, void> {
+  let at = 0;
+  for await (const part of await tracking.open(placeOf(place))) {
+    const wanted = part.subarray(Math.max(0, start - at), Math.max(0, end - at));
+    at += part.length;
+    if (wanted.length > 0) yield wanted;
+    if (at >= end) return;
+  }
 }
 
 async function findRoot(tracking: TrackingClient, of: string): Promise<string> {

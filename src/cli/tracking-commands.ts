@@ -5,7 +5,8 @@ import type { LineageFlags } from './lineage.ts';
 import type { AcceptFlags, PromoteFlags } from './models.ts';
 import type { CompareFlags, RunsFlags } from './runs.ts';
 import type { TrackingFlags } from './tracking-client.ts';
-import { collect, contextOf, NAMESPACE, OUTPUT, verb } from './verb.ts';
+import { addModelVerbs } from './model-commands.ts';
+import { collect, contextOf, tracked, verb } from './verb.ts';
 
 /** Adds them. */
 export function addTrackingVerbs(program: Command): void {
@@ -45,6 +46,7 @@ export function addTrackingVerbs(program: Command): void {
       const { acceptModel } = await import('./models.ts');
       await acceptModel(await contextOf(program, flags), { name, version }, flags);
     });
+  addModelVerbs(program, models);
   tracked(verb(program, 'artifacts <of> [path]', 'files of a run or of models:/name/version'))
     .option('-d, --download <folder>', 'bring them here')
     .action(async (of: string, path: string | undefined, flags: GlobalFlags & TrackingFlags) => {
@@ -63,13 +65,6 @@ export function addTrackingVerbs(program: Command): void {
     const { openUi } = await import('./ui.ts');
     await openUi(await contextOf(program, flags), flags);
   });
-}
-
-function tracked(command: Command): Command {
-  return command
-    .option(...NAMESPACE)
-    .option(...OUTPUT)
-    .option('--tracking <url>', "tracking's address");
 }
 
 function sub(parent: Command, usage: string, description: string): Command {

@@ -14,6 +14,14 @@ export function verb(program: Command, usage: string, description: string): Comm
   return program.command(usage).description(description).option('--home <folder>', 'everything Athanor keeps');
 }
 
+/** Adds the flags of verbs that speak to tracking. */
+export function tracked(command: Command): Command {
+  return command
+    .option(...NAMESPACE)
+    .option(...OUTPUT)
+    .option('--tracking <url>', "tracking's address");
+}
+
 /** A flag counts wherever it stands. Loaded late: help and the verbs of pods do without. */
 export async function contextOf(program: Command, flags: GlobalFlags): Promise<CommandContext> {
   const { createContext } = await import('./context.ts');

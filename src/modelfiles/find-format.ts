@@ -1,6 +1,6 @@
 /** Says what bytes are by how they begin. Believes no name. */
 import { type Bytes, readBytes } from './bytes.ts';
-import { isTarHeader } from './scan-tar.ts';
+import { isTarHeader } from './tar-header.ts';
 
 /** What the first bytes say; `other` when they say nothing. */
 export type Beginning =

@@ -3,7 +3,7 @@
  */
 import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
-import { join, relative, sep } from 'node:path';
+import { basename, join, relative, sep } from 'node:path';
 import { StatusError } from '../kube/status-error.ts';
 import type { Bytes } from './bytes.ts';
 import { FILES_MAX } from './limits.ts';
@@ -33,6 +33,14 @@ export async function listFolderFiles(folder: string): Promise<readonly ModelFil
     else files.push({ path, bytes: fileBytes(place, 0), isSpecial: true });
   }
   return files.toSorted((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** One file by itself, as a model of its name. @throws NotFound */
+export async function openModelFile(path: string): Promise<ModelFile> {
+  const found = await stat(path).catch((cause: unknown) => {
+    throw new StatusError('NotFound', `cannot read the model ${path}: there is no such file`, { cause });
+  });
+  return { path: basename(path), bytes: fileBytes(path, found.size), isSpecial: !found.isFile() };
 }
 
 function fileBytes(path: string, sizeBytes: number): Bytes {

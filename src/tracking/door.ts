@@ -5,6 +5,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { answerDoor } from '../kube/loopback-door.ts';
 import { StatusError } from '../kube/status-error.ts';
+import { findOciPath, OCI_PREFIX } from './oci-path.ts';
 import { type Caller, DEFAULT_WORKSPACE, type Shared, type Tracking } from './tracking.ts';
 
 /** Whose token it is, as Kubernetes names users and groups. */
@@ -65,7 +66,7 @@ export function trackingOf(request: FastifyRequest, shared: Shared): Tracking {
 
 async function findCaller(request: FastifyRequest, options: DoorOptions): Promise<Caller> {
   const { host, origin, authorization } = request.headers;
-  const bearerToken = /^Bearer +(.*)$/i.exec(authorization ?? '')?.[1];
+  const bearerToken = findToken(authorization);
   const { allowedHosts, authenticate, owner } = options;
   const answer = answerDoor({ listenHost: options.host, host, origin, bearerToken, allowedHosts });
   const named = workspaceOf(request);
@@ -97,9 +98,20 @@ async function admit(request: FastifyRequest, { identity, named, options }: Admi
   throw new StatusError('Forbidden', `${message}, ask for a role that allows it`);
 }
 
-/** @throws Invalid for a name that no namespace can have. */
-function workspaceOf({ headers }: FastifyRequest): string | undefined {
-  const named = [headers[WORKSPACE_HEADER]].flat()[0]?.trim();
+/** Registry clients know users and passwords only: the password is the token, whoever the user. */
+function findToken(authorization = ''): string | undefined {
+  const basic = /^Basic +(.*)$/i.exec(authorization)?.[1];
+  if (basic === undefined) return /^Bearer +(.*)$/i.exec(authorization)?.[1];
+  return Buffer.from(basic, 'base64')
+    .toString()
+    .replace(/^[^:]*:/, '');
+}
+
+/** Registry clients send no header of ours: their paths say it. @throws Invalid for a name that no namespace has */
+function workspaceOf(request: FastifyRequest): string | undefined {
+  const path = pathOf(request);
+  const inPath = path.startsWith(OCI_PREFIX) ? findOciPath(path.slice(OCI_PREFIX.length))?.workspace : undefined;
+  const named = inPath ?? [request.headers[WORKSPACE_HEADER]].flat()[0]?.trim();
   if (!named) return undefined;
   if (NAMESPACE.test(named)) return named;
   throw new StatusError('Invalid', `Workspace name '${named}' must match the pattern ${NAMESPACE.source}.`);

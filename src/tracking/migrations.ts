@@ -190,6 +190,30 @@ const FIRST_TABLES: Readonly<Record<string, Table>> = {
     key: ['workspace', 'job_namespace', 'job_name', 'direction', 'namespace', 'name', 'version'],
     indexes: [['workspace', 'namespace', 'name']],
   },
+  tracking_oci_blobs: {
+    columns: { workspace: 'text', repository: 'text', digest: 'text', content_digest: 'text', size_bytes: 'bigint' },
+    key: ['workspace', 'repository', 'digest'],
+  },
+  tracking_oci_manifests: {
+    columns: {
+      workspace: 'text',
+      repository: 'text',
+      digest: 'text',
+      media_type: 'text',
+      subject: 'text',
+      content: 'text',
+    },
+    key: ['workspace', 'repository', 'digest'],
+    indexes: [['workspace', 'repository', 'subject']],
+  },
+  tracking_oci_tags: {
+    columns: { workspace: 'text', repository: 'text', tag: 'text', digest: 'text' },
+    key: ['workspace', 'repository', 'tag'],
+  },
+  tracking_pushed_versions: {
+    columns: { model_key: 'text', version: 'bigint', digest: 'text', media_type: 'text', content: 'text' },
+    key: ['model_key', 'version'],
+  },
 };
 
 const firstTables: Migration = {

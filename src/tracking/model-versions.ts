@@ -146,7 +146,7 @@ export async function deleteVersion(tracking: Tracking, id: VersionId): Promise<
   await inTransaction(tracking, async (within) => {
     const row = await getVersion(within, id);
     await deleteOwned(within, ownerOf(row));
-    for (const table of ['tracking_aliases', 'tracking_model_versions'] as const) {
+    for (const table of ['tracking_aliases', 'tracking_pushed_versions', 'tracking_model_versions'] as const) {
       const query = within.db.deleteFrom(table).where('model_key', '=', row.model_key);
       await query.where('version', '=', row.version).execute();
     }
@@ -205,6 +205,11 @@ export async function searchVersions(tracking: Tracking, search: Search): Promis
     .offset(offset)
     .execute();
   return toPage(rows, search.page);
+}
+
+/** All versions of a model, the newest first; none when there is no such model. */
+export async function listVersionsOf(tracking: Tracking, name: string): Promise<readonly NamedVersion[]> {
+  return selectVersions(tracking).where('model.name', '=', name).orderBy('version.version', 'desc').execute();
 }
 
 /** What tags call a version. */

@@ -10,7 +10,7 @@ import { MODEL_TAG_VALUE_LENGTH_MAX } from './limits.ts';
 import { checkTags, deleteOwned, deleteTag, type KeyValue, readOwned, setTags } from './owned-values.ts';
 import { type Paged, toPage } from './page-token.ts';
 import { splitPrompts } from './prompts.ts';
-import type { RegisteredModelRow } from './schema.ts';
+import type { AliasRow, RegisteredModelRow } from './schema.ts';
 import { parseFilter } from './search-filter.ts';
 import { parseOrder } from './search-order.ts';
 import { type SearchTarget, toOrderBy, toWhere } from './search-sql.ts';
@@ -28,6 +28,13 @@ export interface Alias {
   readonly alias: string;
   readonly version: string;
 }
+
+const TABLES_OF_MODEL = [
+  'tracking_aliases',
+  'tracking_pushed_versions',
+  'tracking_model_versions',
+  'tracking_registered_models',
+] as const;
 
 const TAG_RULE = { lengthMax: MODEL_TAG_VALUE_LENGTH_MAX, tooLong: 'refuse' } as const;
 
@@ -105,9 +112,7 @@ export async function deleteModel(tracking: Tracking, name: string): Promise<voi
       .where('kind', '=', 'model-version')
       .where('owner', 'like', `${model_key}/%`)
       .execute();
-    for (const table of ['tracking_aliases', 'tracking_model_versions', 'tracking_registered_models'] as const) {
-      await db.deleteFrom(table).where('model_key', '=', model_key).execute();
-    }
+    for (const table of TABLES_OF_MODEL) await db.deleteFrom(table).where('model_key', '=', model_key).execute();
   });
 }
 
@@ -159,6 +164,11 @@ export async function getAliasedVersion(tracking: Tracking, name: string, alias:
   const row = await query.where('alias', '=', alias).executeTakeFirst();
   if (row) return String(row.version);
   throw new StatusError('Invalid', `Registered model alias ${alias} not found.`);
+}
+
+/** What points at versions of a model. */
+export async function listAliases({ db }: Tracking, modelKey: string): Promise<readonly AliasRow[]> {
+  return db.selectFrom('tracking_aliases').selectAll().where('model_key', '=', modelKey).execute();
 }
 
 /** In order of name, unless told otherwise. @throws Invalid */

@@ -200,6 +200,42 @@ export interface LineageEdgeRow {
   readonly event_ms: number;
 }
 
+/** A repository of OCI artifacts has this blob; bytes are kept by content. */
+export interface OciBlobRow {
+  readonly workspace: string;
+  readonly repository: string;
+  readonly digest: string;
+  /** Where its bytes are: the same digest, or that of the store when clients use another algorithm. */
+  readonly content_digest: string;
+  readonly size_bytes: number;
+}
+
+/** A manifest, to the byte. `subject` is the digest of what it is about, or empty. */
+export interface OciManifestRow {
+  readonly workspace: string;
+  readonly repository: string;
+  readonly digest: string;
+  readonly media_type: string;
+  readonly subject: string;
+  readonly content: string;
+}
+
+export interface OciTagRow {
+  readonly workspace: string;
+  readonly repository: string;
+  readonly tag: string;
+  readonly digest: string;
+}
+
+/** The manifest as which a version was pushed, to the byte; versions from elsewhere have none. */
+export interface PushedVersionRow {
+  readonly model_key: string;
+  readonly version: number;
+  readonly digest: string;
+  readonly media_type: string;
+  readonly content: string;
+}
+
 export type AssessmentKind = 'feedback' | 'expectation' | 'issue';
 
 /** Table names to rows. */
@@ -223,4 +259,8 @@ export interface TrackingSchema {
   tracking_assessments: AssessmentRow;
   tracking_lineage_events: LineageEventRow;
   tracking_lineage_edges: LineageEdgeRow;
+  tracking_oci_blobs: OciBlobRow;
+  tracking_oci_manifests: OciManifestRow;
+  tracking_oci_tags: OciTagRow;
+  tracking_pushed_versions: PushedVersionRow;
 }

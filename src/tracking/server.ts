@@ -15,6 +15,7 @@ import { createJudge } from './judge-version.ts';
 import { BODY_BYTES_MAX, JUDGE_AT_ONCE_BYTES_MAX } from './limits.ts';
 import { addLineageRoutes } from './lineage-routes.ts';
 import { trackingMigrations } from './migrations.ts';
+import { addOciRoutes } from './oci-routes.ts';
 import { addOtlpDoor } from './otlp-door.ts';
 import { addPages } from './pages.ts';
 import { addRequestMetrics } from './request-metrics.ts';
@@ -76,6 +77,7 @@ export async function startTracking(options: TrackingOptions): Promise<TrackingS
   addLineageRoutes(server, tracking);
   addOtlpDoor(server, tracking);
   addArtifactProxy(server, { blobs, newId });
+  addOciRoutes(server, tracking, options.onSurprise);
   addPages(server, tracking);
   await listen(server, options);
   await judge.start(tracking);

@@ -12,7 +12,8 @@ export const PARTS_MAX = 10_000;
 /** Uploads to which nothing has come for so long are forgotten. */
 export const UPLOAD_ABANDONED_AFTER_MS = 24 * 3_600_000;
 const COLLECT_EVERY_MS = 3_600_000;
-const ROOT = 'tracking/uploads/';
+/** Below it: workspace, upload, files. */
+export const UPLOADS_ROOT = 'tracking/uploads/';
 const PAGE_KEYS = 1_000;
 
 /** One upload of one workspace. */
@@ -83,7 +84,7 @@ export function keepCollecting({ blobs, clock, report }: CollectOptions): () => 
 export async function collectAbandoned(blobs: BlobStore, beforeMs: number): Promise<void> {
   await blobs.direct?.collectAbandoned(beforeMs);
   const latestMs = new Map<string, number>();
-  for await (const { key, modifiedMs } of listAll(blobs, ROOT)) {
+  for await (const { key, modifiedMs } of listAll(blobs, UPLOADS_ROOT)) {
     const folder = key.split('/').slice(0, 4).join('/');
     latestMs.set(folder, Math.max(modifiedMs, latestMs.get(folder) ?? 0));
   }
@@ -132,7 +133,7 @@ async function* listAll(blobs: BlobStore, prefix: string) {
 }
 
 function folderOf({ workspace, uploadId }: Upload): string {
-  if (/^[0-9a-f]{32}$/.test(uploadId)) return `${ROOT}${workspace}/${uploadId}`;
+  if (/^[0-9a-f]{32}$/.test(uploadId)) return `${UPLOADS_ROOT}${workspace}/${uploadId}`;
   throw new StatusError('NotFound', `No such upload: '${uploadId}'. It is over or was given up.`);
 }
 
