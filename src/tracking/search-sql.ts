@@ -42,6 +42,14 @@ export interface SearchTarget extends Searchable {
   readonly metadataKind?: OwnerKind;
 }
 
+/** A noun whose rows have one id. */
+export interface IdTarget extends SearchTarget {
+  readonly table: string;
+  readonly id: string;
+  /** How rows lie that the order asked for does not tell apart. */
+  readonly tie: RawBuilder<unknown>;
+}
+
 /** The filter as one condition. */
 export function toWhere(
   conditions: readonly Condition[],
