@@ -77,7 +77,7 @@ const answers: Record<
 > = {
   'says that it is well': { path: '/health', want: [200, /^OK$/] },
   'says whose API it speaks': { path: '/version', want: [200, /^3\.17\.2$/] },
-  'says what it can': { path: '/api/3.0/mlflow/server-info', want: [200, /"multipart_uploads_enabled":false/] },
+  'says what it can': { path: '/api/3.0/mlflow/server-info', want: [200, /"multipart_uploads_enabled":true/] },
   'answers under the prefix of pages': {
     path: '/ajax-api/2.0/mlflow/experiments/get?experiment_id=0',
     want: [200, /"Default"/],
