@@ -10,6 +10,8 @@ export interface Volume {
   /** The first runs have a long history of `loss`, of so many points. */
   readonly histories: number;
   readonly pointsPerHistory: number;
+  /** One run in so many has the same value of the parameter `rare`; without it, no run has that parameter. */
+  readonly oneIn?: number;
 }
 
 export type Owner = 'ours' | 'theirs';
@@ -27,7 +29,7 @@ export async function fill(database: string, owner: Owner, volume: Volume): Prom
   if (!database.includes('://')) return fillSqlite(database, owner, volume);
   const client = new Client(database);
   await client.connect();
-  for (const insert of planInserts(owner, POSTGRES)) await client.query(toSql(insert, POSTGRES, volume));
+  for (const insert of planInserts(owner, POSTGRES, volume)) await client.query(toSql(insert, POSTGRES, volume));
   await client.query('analyze');
   await client.end();
 }
@@ -35,7 +37,7 @@ export async function fill(database: string, owner: Owner, volume: Volume): Prom
 function fillSqlite(database: string, owner: Owner, volume: Volume): void {
   const open = new DatabaseSync(database);
   open.exec('pragma synchronous = off; begin');
-  for (const insert of planInserts(owner, SQLITE)) open.exec(toSql(insert, SQLITE, volume));
+  for (const insert of planInserts(owner, SQLITE, volume)) open.exec(toSql(insert, SQLITE, volume));
   open.exec('commit; analyze; pragma wal_checkpoint(truncate)');
   open.close();
 }
@@ -69,7 +71,7 @@ interface Insert {
   readonly of: 'one' | 'runs' | 'items' | 'points';
 }
 
-function planInserts(owner: Owner, { id, ...dialect }: Dialect): readonly Insert[] {
+function planInserts(owner: Owner, { id, ...dialect }: Dialect, { oneIn }: Volume): readonly Insert[] {
   const isOurs = owner === 'ours';
   const table = (name: string) => (isOurs ? `tracking_${name}` : name);
   const runId = { [isOurs ? 'run_id' : 'run_uuid']: id };
@@ -90,12 +92,14 @@ function planInserts(owner: Owner, { id, ...dialect }: Dialect): readonly Insert
   const run = { user_id: "'u'", status: "'FINISHED'", start_time: '1000 + run', end_time: '2000 + run' };
   const runName = { [isOurs ? 'run_name' : 'name']: "'run-' || run", artifact_uri: "'mlflow-artifacts:/1/' || run" };
   const pair = (noun: string) => ({ ...owned, key: `'${noun}-' || item`, value: "'value-' || ((run + item) % 100)" });
+  const rare = { ...owned, key: "'rare'", value: `'value-' || (run % ${oneIn})` };
   return [
     { table: table('experiments'), columns: { ...experiment, ...names, ...life, ...times }, of: 'one' },
     { table: table('runs'), columns: { ...runId, ...experiment, ...runName, ...run, ...life }, of: 'runs' },
     { table: table('latest_metrics'), columns: metric, of: 'items' },
     { table: table('metrics'), columns: metric, of: 'items' },
     { table: table('params'), columns: pair('param'), of: 'items' },
+    ...(oneIn === undefined ? [] : [{ table: table('params'), columns: rare, of: 'runs' } as const]),
     { table: table('tags'), columns: pair('tag'), of: 'items' },
     { table: table('metrics'), columns: loss, of: 'points' },
   ];

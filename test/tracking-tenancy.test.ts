@@ -151,6 +151,13 @@ test('a role lets others read and not write', async () => {
   assert.equal((await send(inBlue, 'POST mlflow/experiments/search', { max_results: 10 })).status, 200);
   const refused = await send(inBlue, 'POST mlflow/experiments/create', { name: 'x' });
   assert.equal(refused.status, 403);
+  // Files may have any name, that of a question among them.
+  for (const place of [
+    'PUT mlflow-artifacts/artifacts/workspaces/blue/search',
+    'DELETE mlflow-artifacts/artifacts/workspaces/blue/search',
+    'POST mlflow-artifacts/mpu/create/workspaces/blue/search',
+  ])
+    assert.equal((await send(inBlue, place, { path: 'search' })).status, 403, place);
   assert.match(refused.text, /PERMISSION_DENIED.*system:serviceaccount:red:worker may not update runs.athanor.dev/);
   assert.equal(
     (await send({ ...blue(), workspace: 'red' }, 'POST mlflow/experiments/search', { max_results: 10 })).status,

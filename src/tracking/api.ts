@@ -48,25 +48,34 @@ function describeServer({ blobs }: Shared) {
   };
 }
 
+const ROUTES: readonly Route[] = [
+  ...experimentRoutes,
+  ...runRoutes,
+  ...loggedModelRoutes,
+  ...registryRoutes,
+  ...traceRoutes,
+  ...oldTraceRoutes,
+  ...assessmentRoutes,
+  ...artifactUrlRoutes,
+  ...importRoutes,
+];
+
+/** Every route of the JSON API once, under the first prefix that has it. */
+export function routePlaces(): readonly { readonly method: string; readonly path: string }[] {
+  return [
+    ...ROUTES.map(({ method, path, version = '2.0' }) => ({ method, path: `/api/${version}/mlflow${path}` })),
+    ...versionRoutes.map(({ method, path }) => ({ method, path: `${ATHANOR_PREFIX}${path}` })),
+  ];
+}
+
 /** Adds every endpoint. */
 export function addApi(server: FastifyInstance, tracking: Shared): void {
   acceptLooseJson(server);
   server.get('/health', async (_request, reply) => reply.type('text/plain').send('OK'));
   server.get('/version', async (_request, reply) => reply.type('text/plain').send(MLFLOW_VERSION));
-  const routes = [
-    ...experimentRoutes,
-    ...runRoutes,
-    ...loggedModelRoutes,
-    ...registryRoutes,
-    ...traceRoutes,
-    ...oldTraceRoutes,
-    ...assessmentRoutes,
-    ...artifactUrlRoutes,
-    ...importRoutes,
-  ];
   for (const prefix of PREFIXES) {
     if (prefix.endsWith('3.0')) server.get(`${prefix}/mlflow/server-info`, async () => describeServer(tracking));
-    for (const route of routes.filter(({ version }) => version === undefined || prefix.endsWith(version)))
+    for (const route of ROUTES.filter(({ version }) => version === undefined || prefix.endsWith(version)))
       addRoute(server, `${prefix}/mlflow`, { route, tracking });
   }
   for (const route of versionRoutes) addRoute(server, ATHANOR_PREFIX, { route, tracking });

@@ -1,5 +1,5 @@
 /** What people, programs and models think of traces: feedback, expectations and issues. Knows their rows and life. */
-import { isStatusError, StatusError } from '../kube/status-error.ts';
+import { ignoreNotFound, isStatusError, StatusError } from '../kube/status-error.ts';
 import { chunk } from '../sql/insert-rows.ts';
 import { append } from './owned-values.ts';
 import type { AssessmentKind, AssessmentRow } from './schema.ts';
@@ -103,7 +103,8 @@ export async function deleteAssessment(tracking: Tracking, traceId: string, id: 
   await inTransaction(tracking, async (within) => {
     const { overrides } = await getAssessment(within, traceId, id);
     await within.db.deleteFrom('tracking_assessments').where('assessment_id', '=', id).execute();
-    if (overrides) await setValid(within, await getAssessment(within, traceId, overrides), true);
+    const overridden = overrides && (await getAssessment(within, traceId, overrides).catch(ignoreNotFound));
+    if (overridden) await setValid(within, overridden, true);
   });
 }
 

@@ -24,6 +24,11 @@ export function checkLength(value: string, field: string, lengthMax: number): vo
   throw new StatusError('Invalid', `'${field}' exceeds the maximum length of ${lengthMax} characters`);
 }
 
+/** The first `lengthMax` characters, and no half of one: a database would keep another text than was compared. */
+export function cutText(value: string, lengthMax: number): string {
+  return value.slice(0, lengthMax).toWellFormed();
+}
+
 /** @throws Invalid for an empty or too long name. */
 export function checkExperimentName(name: string): void {
   if (name === '') throw new StatusError('Invalid', "Invalid experiment name: ''");

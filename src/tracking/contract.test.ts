@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { sql } from 'kysely';
 import { startPostgres, type TestPostgres } from '../../test/postgres.ts';
 import { openFolderStore } from '../blobs/folder-store.ts';
 import { isStatusError } from '../kube/status-error.ts';
@@ -15,7 +16,9 @@ import { readLatest } from './metrics.ts';
 import { trackingMigrations } from './migrations.ts';
 import { createVersion, searchVersions } from './model-versions.ts';
 import { createModel, deleteModel } from './registered-models.ts';
-import { getRun, searchRuns } from './run-view.ts';
+import type { Page } from './page-token.ts';
+import { getRun, RUN_TARGET, searchRuns } from './run-view.ts';
+import { findBest } from './search-shortcuts.ts';
 import { createRun, logBatch } from './runs.ts';
 import type { TrackingSchema } from './schema.ts';
 import { newTestId, testClock } from './test-tracking.ts';
@@ -134,6 +137,32 @@ const promises: Record<string, (tracking: Tracking) => Promise<void>> = {
     );
     await deleteModel(tracking, 'model');
     assert.deepEqual((await searchVersions(tracking, ALL)).items, []);
+  },
+  'finds rare values and the best of a metric by index as by walking': async (tracking) => {
+    const experimentId = await createExperiment(tracking, { name: 'shortcuts', tags: [] });
+    const long = 'x'.repeat(100);
+    for (let index = 0; index < 12; index++) {
+      const { run_id } = await createRun(tracking, { experimentId, userId: 'u', tags: [], startTime: index % 4 });
+      const value = index === 11 ? Number.NaN : index % 3;
+      const metrics = index === 10 ? [] : [{ key: 'm', value, timestamp: 1, step: 1 }];
+      await logBatch(tracking, run_id, { metrics, params: [{ key: 'p', value: `${long}${index % 2}` }], tags: [] });
+    }
+    const find = async (filter: string, orderBy: readonly string[] = []) => {
+      const { items } = await searchRuns(tracking, [experimentId], { ...ALL, filter, orderBy });
+      return items.map(({ info }) => info.run_id);
+    };
+    assert.equal((await find(`params.p = '${long}1'`)).length, 6);
+    assert.equal((await find(`params.p = '${long}' `)).length, 0);
+    assert.equal((await find('metrics.m >= 1 AND metrics.m < 2')).length, 3);
+    for (const direction of ['ASC', 'DESC']) {
+      const walked = await find('', [`metrics.m ${direction}`]);
+      const where = sql`experiment_id = ${experimentId}`;
+      const orders = [{ entity: 'metric', key: 'm', descending: direction === 'DESC' } as const];
+      const best = (page: Page) => findBest(tracking, RUN_TARGET, { orders, where, page, manyMin: 1 });
+      assert.deepEqual(await best({ offset: 0, limit: 5 }), walked.slice(0, 6));
+      assert.deepEqual(await best({ offset: 3, limit: 5 }), walked.slice(3, 9));
+      assert.equal(await best({ offset: 5, limit: 5 }), undefined);
+    }
   },
   'takes LIKE literally but for its own signs': async (tracking) => {
     for (const name of ['like*a', 'likeXa', 'like\\a', 'LIKEXA']) await createExperiment(tracking, { name, tags: [] });

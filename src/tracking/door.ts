@@ -37,7 +37,18 @@ export interface DoorOptions {
 
 /** Say nothing of anyone, as with MLflow; probes and clients ask them before they log in. */
 const OPEN_PATHS: ReadonlySet<string> = new Set(['/health', '/version']);
-const READING = /\/(search|search-datasets|get-latest-versions|batchGet|batchGetInfos|traces\/metrics)$/;
+/** Questions that are asked by POST. Whole paths: a file that a caller names may end like one. */
+const READING: ReadonlySet<string> = new Set([
+  'experiments/search',
+  'experiments/search-datasets',
+  'runs/search',
+  'logged-models/search',
+  'registered-models/get-latest-versions',
+  'traces/search',
+  'traces/batchGet',
+  'traces/batchGetInfos',
+]);
+const API = /^\/(?:ajax-)?api\/[23]\.0\/mlflow\//;
 const WORKSPACE_HEADER = 'x-mlflow-workspace';
 const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const CALLER = Symbol('caller');
@@ -91,8 +102,7 @@ async function admit(request: FastifyRequest, { identity, named, options }: Admi
   const workspace = named ?? home ?? DEFAULT_WORKSPACE;
   const caller = { user: identity.user, workspace };
   if (workspace === home || options.authorize === undefined) return caller;
-  const isReading = request.method === 'GET' || request.method === 'HEAD' || READING.test(pathOf(request));
-  const verb = isReading ? 'get' : 'update';
+  const verb = isReading(request) ? 'get' : 'update';
   if (await options.authorize({ ...identity, namespace: workspace, verb })) return caller;
   const message = `cannot ${verb} in workspace '${workspace}': ${identity.user} may not ${verb} runs.athanor.dev there`;
   throw new StatusError('Forbidden', `${message}, ask for a role that allows it`);
@@ -105,6 +115,11 @@ function findToken(authorization = ''): string | undefined {
   return Buffer.from(basic, 'base64')
     .toString()
     .replace(/^[^:]*:/, '');
+}
+
+function isReading(request: FastifyRequest): boolean {
+  const { method } = request;
+  return method === 'GET' || method === 'HEAD' || (method === 'POST' && READING.has(pathOf(request).replace(API, '')));
 }
 
 /** Registry clients send no header of ours: their paths say it. @throws Invalid for a name that no namespace has */

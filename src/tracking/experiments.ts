@@ -2,6 +2,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import { ignoreNotFound, isStatusError, StatusError } from '../kube/status-error.ts';
 import { isUniqueViolation } from '../sql/database-error.ts';
+import { chunk } from '../sql/insert-rows.ts';
 import { checkExperimentName } from './check-name.ts';
 import { EXPERIMENT_TAG_VALUE_LENGTH_MAX } from './limits.ts';
 import { checkTags, deleteTag, type KeyValue, readOwned, setTags } from './owned-values.ts';
@@ -10,7 +11,7 @@ import type { ExperimentRow, LifecycleStage } from './schema.ts';
 import { parseFilter } from './search-filter.ts';
 import { parseOrder } from './search-order.ts';
 import { type SearchTarget, toOrderBy, toWhere } from './search-sql.ts';
-import { rootOf } from './artifacts.ts';
+import { checkOwnPath, findArtifactPath, rootOf } from './artifacts.ts';
 import { DEFAULT_WORKSPACE, inTransaction, nextNumber, type Tracking } from './tracking.ts';
 
 /** As MLflow's REST API shows one. */
@@ -36,6 +37,8 @@ export interface Search {
 }
 
 const DEFAULT_EXPERIMENT = { id: '0', name: 'Default' } as const;
+const EXPERIMENTS_AT_ONCE = 1_000;
+const EXPERIMENTS_PER_SEARCH_MAX = 10_000;
 const TAG_RULE = { lengthMax: EXPERIMENT_TAG_VALUE_LENGTH_MAX, tooLong: 'refuse' } as const;
 
 const TARGET: SearchTarget = {
@@ -63,6 +66,8 @@ export async function createExperiment(tracking: Tracking, wanted: NewExperiment
   checkTags(tags, TAG_RULE);
   return inTransaction(tracking, async (within) => {
     const id = String(await nextNumber(within, 'experiment'));
+    const place = findArtifactPath(artifactLocation ?? '');
+    if (place !== undefined) checkOwnPath(tracking.workspace, place);
     const row = planExperiment(tracking, { id, name, artifactLocation });
     await within.db.insertInto('tracking_experiments').values(row).execute();
     await tagExperiment(within, id, tags);
@@ -98,12 +103,12 @@ export async function getActiveExperiment(tracking: Tracking, id: string): Promi
 /** @throws NotFound, AlreadyExists when the name is taken */
 export async function renameExperiment(tracking: Tracking, id: string, name: string): Promise<void> {
   checkExperimentName(name);
-  await getActiveExperiment(tracking, id);
+  const { experiment_id } = await getActiveExperiment(tracking, id);
   const change = { name, last_update_time: tracking.clock.nowMs() };
   await tracking.db
     .updateTable('tracking_experiments')
     .set(change)
-    .where('experiment_id', '=', id)
+    .where('experiment_id', '=', experiment_id)
     .execute()
     .catch(refuseTakenName(name));
 }
@@ -126,14 +131,14 @@ export async function setExperimentStage(tracking: Tracking, id: string, stage: 
 /** @throws NotFound, Invalid */
 export async function setExperimentTag(tracking: Tracking, id: string, tag: KeyValue): Promise<void> {
   checkTags([tag], TAG_RULE);
-  await getActiveExperiment(tracking, id);
-  await tagExperiment(tracking, id, [tag]);
+  const { experiment_id } = await getActiveExperiment(tracking, id);
+  await tagExperiment(tracking, experiment_id, [tag]);
 }
 
 /** @throws NotFound */
 export async function deleteExperimentTag(tracking: Tracking, id: string, key: string): Promise<void> {
-  await getActiveExperiment(tracking, id);
-  await deleteTag(tracking, { kind: 'experiment', owner: id }, key);
+  const { experiment_id } = await getActiveExperiment(tracking, id);
+  await deleteTag(tracking, { kind: 'experiment', owner: experiment_id }, key);
 }
 
 /** Newest first, unless told otherwise. @throws Invalid for a filter or order that says nothing. */
@@ -185,10 +190,14 @@ export async function keepOwn(tracking: Tracking, asked: readonly string[]): Pro
   const { db, workspace } = tracking;
   const resolve = async (id: string) =>
     isOwnDefault(tracking, id) ? (await getOwnDefault(tracking)).experiment_id : id;
-  const ids = await Promise.all(asked.map(resolve));
-  if (ids.length === 0) return [];
+  const ids = await Promise.all([...new Set(asked)].map(resolve));
   const query = db.selectFrom('tracking_experiments').select('experiment_id').where('workspace', '=', workspace);
-  return (await query.where('experiment_id', 'in', ids).execute()).map((row) => row.experiment_id);
+  const own: string[] = [];
+  for (const part of chunk(ids, EXPERIMENTS_AT_ONCE)) {
+    own.push(...(await query.where('experiment_id', 'in', part).execute()).map((row) => row.experiment_id));
+  }
+  if (own.length <= EXPERIMENTS_PER_SEARCH_MAX) return own;
+  throw new StatusError('Invalid', `cannot search ${own.length} experiments: ${EXPERIMENTS_PER_SEARCH_MAX} at most`);
 }
 
 /** True of a row whose experiment is one of this workspace. */

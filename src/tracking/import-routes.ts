@@ -12,6 +12,8 @@ import type { Imported } from './imports.ts';
 import { double, int64, keyValue, listOf, text } from './request-shape.ts';
 import { type Route, route } from './route.ts';
 
+/** MLflow keeps the number in 32 bits. */
+const VERSION_MAX = 2 ** 31 - 1;
 const stage = z.enum(['active', 'deleted']).default('active');
 const optional = z.string().default('');
 const status = z.enum(['RUNNING', 'SCHEDULED', 'FINISHED', 'FAILED', 'KILLED']);
@@ -78,7 +80,7 @@ const registeredModel = z.object({ name: text, description: optional, tags: valu
 const version = z.object({
   name: text,
   version: z.object({
-    version: int64,
+    version: int64.pipe(z.int().min(1).max(VERSION_MAX)),
     source: optional,
     run_id: optional,
     run_link: optional,

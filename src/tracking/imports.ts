@@ -4,7 +4,7 @@
  */
 import { ignoreNotFound, StatusError } from '../kube/status-error.ts';
 import { insertRows } from '../sql/insert-rows.ts';
-import { checkExperimentName, checkModelName } from './check-name.ts';
+import { checkExperimentName, checkModelName, cutText } from './check-name.ts';
 import { createExperiment, getExperiment, getExperimentByName } from './experiments.ts';
 import { judgeNew } from './judge-version.ts';
 import { MODEL_TAG_VALUE_LENGTH_MAX, PARAM_VALUE_LENGTH_MAX, RUN_TAG_VALUE_LENGTH_MAX } from './limits.ts';
@@ -95,6 +95,8 @@ export async function importRun(tracking: Tracking, { row, ...has }: ImportedRun
     const artifact_uri = `${artifact_location.replace(/\/+$/, '')}/${id}/artifacts`;
     const rows = [{ ...row, experiment_id, artifact_uri }];
     await insertRows(within.db, rows, { table: 'tracking_runs', keys: ['run_id'], onConflict: 'keep' });
+    // Another workspace may have brought the same id meanwhile.
+    await checkNotForeign(within, id);
     return { id, isNew };
   });
 }
@@ -106,14 +108,19 @@ export async function importLoggedModel(tracking: Tracking, { row, params, tags 
   const { experiment_id, artifact_location } = await getExperiment(tracking, row.experiment_id);
   const artifact_uri = `${artifact_location.replace(/\/+$/, '')}/models/${row.model_id}/artifacts`;
   return inTransaction(tracking, async (within) => {
-    const query = within.db.selectFrom('tracking_logged_models').select('experiment_id');
-    const found = await query.where('model_id', '=', row.model_id).executeTakeFirst();
-    if (found && found.experiment_id !== experiment_id) throw taken('logged model', row.model_id);
+    const find = async () => {
+      const query = within.db.selectFrom('tracking_logged_models').select('experiment_id');
+      const found = await query.where('model_id', '=', row.model_id).executeTakeFirst();
+      if (found && found.experiment_id !== experiment_id) throw taken('logged model', row.model_id);
+      return found;
+    };
+    const found = await find();
     const owner = { kind: 'logged-model', owner: row.model_id } as const;
     await addOwned(within, 'tracking_params', { owner, values: cut(params, PARAM_VALUE_LENGTH_MAX) });
     await addOwned(within, 'tracking_tags', { owner, values: cut(tags, RUN_TAG_VALUE_LENGTH_MAX) });
     const rows = [{ ...row, experiment_id, artifact_uri }];
     await insertRows(within.db, rows, { table: 'tracking_logged_models', keys: ['model_id'], onConflict: 'keep' });
+    await find();
     return { id: row.model_id, isNew: !found };
   });
 }
@@ -206,7 +213,7 @@ async function addOwned(
 }
 
 function cut(values: readonly KeyValue[], lengthMax: number): readonly KeyValue[] {
-  return values.map(({ key, value }) => ({ key, value: value.slice(0, lengthMax) }));
+  return values.map(({ key, value }) => ({ key, value: cutText(value, lengthMax) }));
 }
 
 function checkRunId(runId: string): void {

@@ -9,17 +9,19 @@ import type { Shared } from './tracking.ts';
 const PATH = '/api/v1/lineage';
 const DEPTH_MAX = 100;
 
+/** An index of both databases must hold them. */
+const name = text.max(1_024);
 const dataset = z.looseObject({
-  namespace: text,
-  name: text,
-  facets: z.looseObject({ version: z.looseObject({ datasetVersion: z.string().optional() }).optional() }).optional(),
+  namespace: name,
+  name,
+  facets: z.looseObject({ version: z.looseObject({ datasetVersion: name.optional() }).optional() }).optional(),
 });
 const event = z.looseObject({
-  eventType: z.string().optional(),
+  eventType: name.optional(),
   eventTime: text,
   producer: text,
   run: z.looseObject({ runId: z.uuid() }),
-  job: z.looseObject({ namespace: text, name: text }),
+  job: z.looseObject({ namespace: name, name }),
   inputs: z.array(dataset).optional(),
   outputs: z.array(dataset).optional(),
 });

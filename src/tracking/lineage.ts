@@ -73,9 +73,12 @@ export async function recordEvents(tracking: Tracking, events: readonly LineageE
   await inTransaction(tracking, async ({ db }) => {
     const keys = ['workspace', 'run_id', 'event_type', 'event_ms'];
     const last = new Map(rows.map((row) => [`${row.run_id} ${row.event_type} ${row.event_ms}`, row]));
-    await insertRows(db, [...last.values()], { table: 'tracking_lineage_events', keys, onConflict: 'keep' });
+    const sorted = [...last].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
+    await insertRows(db, sorted, { table: 'tracking_lineage_events', keys, onConflict: 'keep' });
+    // One order for all writers, so that two of them never wait for each other.
+    const ordered = [...edges].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, edge]) => edge);
     const options = { table: 'tracking_lineage_edges', keys: EDGE_KEYS, onConflict: 'replace' } as const;
-    await insertRows(db, [...edges.values()], options);
+    await insertRows(db, ordered, options);
   });
 }
 

@@ -45,6 +45,7 @@ interface ExportRequest {
 }
 
 const MESSAGE = 'ExportTraceServiceRequest';
+const DEPTH_MAX = 200;
 const HEX_FIELDS = ['trace_id', 'span_id', 'parent_span_id'] as const;
 /** Where OTLP's own JSON keeps what protobuf's keeps under names with underscores. */
 const TO_JSON = { longs: String, enums: String, bytes: String } as const;
@@ -73,7 +74,22 @@ export function parseSpans(text: string): readonly OtlpSpan[] {
 }
 
 const nanoseconds = z.coerce.string().regex(/^\d{1,20}$/);
-const attributes = z.array(z.looseObject({ key: z.string(), value: z.looseObject({}).optional() })).optional();
+const anyValue: z.ZodType = z.lazy(() =>
+  z.looseObject({
+    string_value: z.string().optional(),
+    bool_value: z.boolean().optional(),
+    int_value: z.coerce
+      .string()
+      .regex(/^-?\d{1,20}$/)
+      .optional(),
+    double_value: z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity'])]).optional(),
+    bytes_value: z.string().optional(),
+    array_value: z.looseObject({ values: z.array(anyValue).optional() }).optional(),
+    kvlist_value: z.looseObject({ values: z.array(attribute).optional() }).optional(),
+  }),
+);
+const attribute = z.looseObject({ key: z.string(), value: anyValue.optional() });
+const attributes = z.array(attribute).optional();
 const jsonSpan = z.looseObject({
   trace_id: z.string().regex(/^[0-9a-f]{32}$/i),
   span_id: z.string().regex(/^[0-9a-f]{16}$/i),
@@ -119,15 +135,21 @@ async function loadMessage(): Promise<MessageType> {
   return root.lookupType(MESSAGE) as unknown as MessageType; // why: its types are loose
 }
 
-function toSnakeCase(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(toSnakeCase);
+function toSnakeCase(value: unknown, depth = 0): unknown {
+  checkDepth(depth);
+  if (Array.isArray(value)) return value.map((item) => toSnakeCase(item, depth + 1));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
     Object.entries(value).map(([key, item]) => [
       key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-      toSnakeCase(item),
+      toSnakeCase(item, depth + 1),
     ]),
   );
+}
+
+function checkDepth(depth: number): void {
+  if (depth > DEPTH_MAX)
+    throw new StatusError('Invalid', `cannot keep the spans: they are nested over ${DEPTH_MAX} deep`);
 }
 
 function toBase64Ids(span: OtlpSpan): Partial<OtlpSpan> {
@@ -144,12 +166,15 @@ function nameStatus({ status }: OtlpSpan): Partial<OtlpSpan> {
   return status ? { status: { ...status, ...(code !== undefined && { code: names[Number(code)] ?? code }) } } : {};
 }
 
-/** An attribute's value as JSON; numbers beyond 2^53 stay texts. */
-export function toJson(value: AnyValue | undefined): unknown {
+/** An attribute's value as JSON; numbers beyond 2^53 stay texts. @throws Invalid when it is nested too deep */
+export function toJson(value: AnyValue | undefined, depth = 0): unknown {
+  checkDepth(depth);
   if (value === undefined) return null;
-  if (value.array_value) return (value.array_value.values ?? []).map(toJson);
+  if (value.array_value) return (value.array_value.values ?? []).map((item) => toJson(item, depth + 1));
   if (value.kvlist_value) {
-    return Object.fromEntries((value.kvlist_value.values ?? []).map(({ key, value: item }) => [key, toJson(item)]));
+    return Object.fromEntries(
+      (value.kvlist_value.values ?? []).map(({ key, value: item }) => [key, toJson(item, depth + 1)]),
+    );
   }
   const { string_value, bool_value, int_value, double_value, bytes_value } = value;
   if (int_value !== undefined) return Number.isSafeInteger(Number(int_value)) ? Number(int_value) : int_value;

@@ -1,7 +1,7 @@
 /** Tags and parameters: texts by key, of whatever owns them. Knows when a value may change; not what it means. */
 import { StatusError } from '../kube/status-error.ts';
 import { chunk, insertRows } from '../sql/insert-rows.ts';
-import { checkKeyName, checkLength } from './check-name.ts';
+import { checkKeyName, checkLength, cutText } from './check-name.ts';
 import type { OwnerKind } from './schema.ts';
 import type { Tracking } from './tracking.ts';
 
@@ -46,7 +46,7 @@ export async function setTags(
   owner: Owner,
   { tags, rule }: { tags: readonly KeyValue[]; rule: ValueRule },
 ): Promise<void> {
-  const last = new Map(tags.map((tag) => [tag.key, tag.value.slice(0, rule.lengthMax)]));
+  const last = new Map(tags.map((tag) => [tag.key, cutText(tag.value, rule.lengthMax)]));
   const rows = [...last].map(([key, value]) => ({ ...pick(owner), key, value })).sort(byKey);
   await insertRows(db, rows, { table: 'tracking_tags', keys: KEYS, onConflict: 'replace' });
 }
@@ -69,7 +69,7 @@ export async function setParams(
   { params, lengthMax, batch }: { params: readonly KeyValue[]; lengthMax: number; batch?: boolean },
 ): Promise<void> {
   if (params.length === 0) return;
-  const wanted = new Map(params.map(({ key, value }) => [key, value.slice(0, lengthMax)]));
+  const wanted = new Map(params.map(({ key, value }) => [key, cutText(value, lengthMax)]));
   const rows = [...wanted].map(([key, value]) => ({ ...pick(owner), key, value })).sort(byKey);
   await insertRows(db, rows, { table: 'tracking_params', keys: KEYS, onConflict: 'keep' });
   const kept = await db

@@ -4,6 +4,8 @@
 import { z } from 'zod';
 import { StatusError } from '../kube/status-error.ts';
 
+/** Deeper requests are nobody's data. */
+const DEPTH_MAX = 200;
 const SPECIAL_NUMBERS: Readonly<Record<string, number>> = {
   NaN: Number.NaN,
   Infinity: Number.POSITIVE_INFINITY,
@@ -72,9 +74,13 @@ export function countOf({ max, fallback }: { max: number; fallback: number }) {
     .default(fallback);
 }
 
-/** @throws Invalid with the field's path, in the words of mlflow/server/handlers.py. */
+/**
+ * Halves of surrogate pairs become U+FFFD, as in any UTF-8.
+ * @throws Invalid with the field's path, in the words of mlflow/server/handlers.py; also for a NUL in a text, which
+ * PostgreSQL cannot keep
+ */
 export function parseRequest<T extends z.ZodType>(shape: T, request: unknown): z.output<T> {
-  const kept = dropNulls(request ?? {});
+  const kept = tidy(request ?? {});
   const parsed = shape.safeParse(kept);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
@@ -123,9 +129,17 @@ function formatPath(path: readonly PropertyKey[]): string {
     .join('');
 }
 
-function dropNulls(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(dropNulls);
+function tidy(value: unknown, depth = 0): unknown {
+  if (typeof value === 'string') return tidyText(value);
   if (typeof value !== 'object' || value === null) return value;
+  if (depth > DEPTH_MAX)
+    throw new StatusError('Invalid', `cannot read the request: it is nested over ${DEPTH_MAX} deep`);
+  if (Array.isArray(value)) return value.map((item) => tidy(item, depth + 1));
   const kept = Object.entries(value).filter(([, field]) => field !== null);
-  return Object.fromEntries(kept.map(([key, field]) => [key, dropNulls(field)]));
+  return Object.fromEntries(kept.map(([key, field]) => [tidyText(key), tidy(field, depth + 1)]));
+}
+
+function tidyText(value: string): string {
+  if (!value.includes('\0')) return value.toWellFormed();
+  throw new StatusError('Invalid', `Invalid text ${JSON.stringify(value.slice(0, 100))}: it has a NUL character.`);
 }

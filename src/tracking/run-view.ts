@@ -8,7 +8,8 @@ import type { Paged } from './page-token.ts';
 import { readFlows, type RunFlow } from './run-inputs.ts';
 import { getRunRow } from './runs.ts';
 import type { RunRow } from './schema.ts';
-import { type IdTarget, inOrder, searchIds } from './search-ids.ts';
+import { inOrder, searchIds } from './search-ids.ts';
+import type { IdTarget } from './search-sql.ts';
 import type { Tracking } from './tracking.ts';
 
 /** MLflow's RunInfo; `end_time` is absent while the run goes on. */
@@ -30,7 +31,8 @@ export interface Run {
 }
 
 const RUNS_AT_ONCE = 1_000;
-const TARGET: IdTarget = {
+/** What can be asked of runs. */
+export const RUN_TARGET: IdTarget = {
   table: 'tracking_runs',
   id: 'run_id',
   tie: sql`tracking_runs.start_time desc, tracking_runs.run_id`,
@@ -78,7 +80,7 @@ export async function searchRuns(
   const ids = await keepOwn(tracking, experimentIds);
   const ofThese = ids.length === 0 ? sql`1 = 0` : sql`experiment_id in (${sql.join(ids)})`;
   const stage = search.view === 'ALL' ? sql`1 = 1` : sql`lifecycle_stage = ${stageOf(search.view)}`;
-  const found = await searchIds(tracking, TARGET, { ...search, where: sql`${ofThese} and ${stage}` });
+  const found = await searchIds(tracking, RUN_TARGET, { ...search, where: sql`${ofThese} and ${stage}` });
   const rows = await readRows(tracking, found.items);
   return { ...found, items: await completeRuns(tracking, rows) };
 }

@@ -86,19 +86,17 @@ export async function getActiveRun(tracking: Tracking, runId: string): Promise<R
 export async function updateRun(tracking: Tracking, runId: string, change: RunChange): Promise<RunRow> {
   return inTransaction(tracking, async (within) => {
     const row = await getActiveRun(within, runId);
-    const changed: RunRow = {
-      ...row,
-      status: change.status ?? row.status,
-      end_time: change.endTime ?? row.end_time,
-      run_name: change.runName || row.run_name,
+    // Only what is given: who changes something else at the same time keeps it.
+    const { status, endTime: end_time, runName } = change;
+    const set = {
+      ...(status !== undefined && { status }),
+      ...(end_time !== undefined && { end_time }),
+      ...(runName && { run_name: runName }),
     };
-    const { status, end_time, run_name } = changed;
-    await within.db
-      .updateTable('tracking_runs')
-      .set({ status, end_time, run_name })
-      .where('run_id', '=', runId)
-      .execute();
-    if (change.runName) await tagRun(within, runId, [{ key: NAME_TAG, value: run_name }]);
+    if (Object.keys(set).length === 0) return row;
+    const query = within.db.updateTable('tracking_runs').set(set).where('run_id', '=', runId);
+    const changed = await query.returningAll().executeTakeFirstOrThrow();
+    if (runName) await tagRun(within, runId, [{ key: NAME_TAG, value: runName }]);
     return changed;
   });
 }

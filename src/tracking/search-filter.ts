@@ -79,6 +79,10 @@ const OPTIONAL: ReadonlySet<Entity> = new Set(['param', 'tag', 'metadata', 'feed
 /** Numbers or texts, as it was said. */
 const OPEN: ReadonlySet<Entity> = new Set(['feedback', 'expectation']);
 const CONDITIONS_MAX = 100;
+/** Of all conditions together: SQLite binds 32,766 in a statement. */
+const VALUES_MAX = 10_000;
+/** SQLite takes patterns of 50,000 bytes. */
+const PATTERN_LENGTH_MAX = 10_000;
 
 /** An identifier: what it is of and its key. */
 export interface Identifier {
@@ -131,8 +135,11 @@ export class TokenReader {
 export function parseFilter(source: string, searchable: Searchable): readonly Condition[] {
   const reader = new TokenReader(source);
   const conditions: Condition[] = [];
+  let countValues = 0;
   while (!reader.isAtEnd) {
     conditions.push(parseCondition(reader, searchable));
+    countValues += conditions.at(-1)?.values.length ?? 0;
+    if (countValues > VALUES_MAX) reader.fail(`it has more than ${VALUES_MAX} values`);
     if (conditions.length > CONDITIONS_MAX) reader.fail(`it has more than ${CONDITIONS_MAX} conditions`);
     if (reader.isAtEnd) break;
     if (!reader.accept('AND')) reader.fail(`AND was expected, not ${JSON.stringify(reader.take().text)}`);
@@ -204,7 +211,11 @@ function checkOperator(
 
 function parseValues(reader: TokenReader, operator: Operator, isNumber: boolean): (string | number)[] {
   if (NULL_OPERATORS.includes(operator)) return [];
-  if (operator !== 'IN' && operator !== 'NOT IN') return [parseValue(reader, isNumber)];
+  if (operator !== 'IN' && operator !== 'NOT IN') {
+    const value = parseValue(reader, isNumber);
+    const isTooLong = operator.endsWith('LIKE') && String(value).length > PATTERN_LENGTH_MAX;
+    return isTooLong ? reader.fail(`a pattern has ${PATTERN_LENGTH_MAX} characters at most`) : [value];
+  }
   if (!reader.accept('(')) reader.fail('( was expected behind IN');
   const values = [parseValue(reader, isNumber)];
   while (reader.accept(',')) values.push(parseValue(reader, isNumber));

@@ -6,16 +6,9 @@ import { type RawBuilder, sql } from 'kysely';
 import { type Page, type Paged, toPage } from './page-token.ts';
 import { parseFilter } from './search-filter.ts';
 import { parseOrder } from './search-order.ts';
-import { planOrder, type SearchTarget, toWhere } from './search-sql.ts';
+import { findBest, findRare } from './search-shortcuts.ts';
+import { type IdTarget, planOrder, toWhere } from './search-sql.ts';
 import type { Tracking } from './tracking.ts';
-
-/** A noun whose rows have one id. */
-export interface IdTarget extends SearchTarget {
-  readonly table: string;
-  readonly id: string;
-  /** How rows lie that the order asked for does not tell apart. */
-  readonly tie: RawBuilder<unknown>;
-}
 
 /** What is asked for; `where` is what the noun itself demands. */
 export interface IdSearch {
@@ -28,8 +21,14 @@ export interface IdSearch {
 /** @throws Invalid for a filter or order that says nothing */
 export async function searchIds(tracking: Tracking, target: IdTarget, search: IdSearch): Promise<Paged<string>> {
   const { dialect, db } = tracking;
-  const where = sql`${search.where} and ${toWhere(parseFilter(search.filter, target), target, dialect)}`;
+  const conditions = parseFilter(search.filter, target);
   const orders = search.orderBy.map((order) => parseOrder(order, target));
+  if (conditions.length === 0) {
+    const best = await findBest(tracking, target, { ...search, orders });
+    if (best) return toPage(best, search.page);
+  }
+  const rare = (await findRare(tracking, target, conditions)) ?? sql`1 = 1`;
+  const where = sql`${search.where} and ${rare} and ${toWhere(conditions, target, dialect)}`;
   const { joins, terms } = planOrder(orders, target, dialect);
   const { limit, offset } = search.page;
   const found = await sql<{ id: string }>`

@@ -1,9 +1,13 @@
 /** From a filter or an order to SQL, in either dialect. Knows where each noun keeps what can be asked of it. */
 import { type RawBuilder, sql } from 'kysely';
+import { StatusError } from '../kube/status-error.ts';
 import type { DialectName } from '../sql/open-database.ts';
 import type { OwnerKind } from './schema.ts';
 import type { Condition, Identifier, Operator, Searchable } from './search-filter.ts';
 import type { Order } from './search-order.ts';
+
+/** SQLite joins 64 tables at most. */
+const ORDERS_MAX = 20;
 
 /** Rows that belong to the one at hand, called `found`, and which value of theirs counts. */
 export interface Rows {
@@ -38,6 +42,14 @@ export interface SearchTarget extends Searchable {
   readonly metadataKind?: OwnerKind;
 }
 
+/** A noun whose rows have one id. */
+export interface IdTarget extends SearchTarget {
+  readonly table: string;
+  readonly id: string;
+  /** How rows lie that the order asked for does not tell apart. */
+  readonly tie: RawBuilder<unknown>;
+}
+
 /** The filter as one condition. */
 export function toWhere(
   conditions: readonly Condition[],
@@ -58,6 +70,7 @@ export interface OrderPlan {
 
 /** Whichever the direction, NaN comes behind all numbers and rows without a value come last. */
 export function planOrder(orders: readonly Order[], target: SearchTarget, dialect: DialectName): OrderPlan {
+  checkCount(orders);
   const plans = orders.map((order, index) =>
     planOne({ ...order, ...findKept(order, target) }, target, { dialect, index }),
   );
@@ -73,10 +86,16 @@ export function toOrderBy(
   target: SearchTarget,
   dialect: DialectName,
 ): readonly RawBuilder<unknown>[] {
+  checkCount(orders);
   return orders.flatMap((order) => {
     const value = toValue({ ...order, ...findKept(order, target) }, target, dialect);
     return sortBy(value, order, true);
   });
+}
+
+function checkCount({ length }: readonly Order[]): void {
+  if (length <= ORDERS_MAX) return;
+  throw new StatusError('Invalid', `Invalid order_by: it has ${length} terms, ${ORDERS_MAX} at most.`);
 }
 
 interface OnePlan {
@@ -186,10 +205,24 @@ function compare(value: RawBuilder<unknown>, condition: Condition, dialect: Dial
   if (operator === 'NOT IN') return sql`${value} not in (${sql.join(values)})`;
   if (operator === 'LIKE' || operator === 'ILIKE')
     return matches(value, { operator, pattern: String(values[0]) }, dialect);
+  const [right] = values;
+  if (typeof right !== 'number') return sql`${value} ${sql.raw(operator)} ${right}`;
   // Values of assessments are kept as texts.
   const isText = condition.entity === 'feedback' || condition.entity === 'expectation';
-  const left = isText && typeof values[0] === 'number' ? sql`cast(${value} as double precision)` : value;
-  return sql`${left} ${sql.raw(operator)} ${values[0]}`;
+  const left = isText ? toNumber(value, dialect) : value;
+  // PostgreSQL would take it for a number of the column's own type, which may be whole.
+  const isOdd = dialect === 'postgres' && !Number.isSafeInteger(right);
+  return sql`${left} ${sql.raw(operator)} ${isOdd ? sql`(${right})::double precision` : right}`;
+}
+
+/** A text as the number that it is, as JSON writes one; null for any other. */
+function toNumber(value: RawBuilder<unknown>, dialect: DialectName): RawBuilder<unknown> {
+  if (dialect === 'postgres') {
+    const number = '^-?[0-9]{1,200}([.][0-9]{1,200})?([eE][-+]?[0-9]{1,3})?$';
+    return sql`case when ${value} ~ ${number} then cast(${value} as numeric) end`;
+  }
+  const isNumber = sql`json_valid(${value}) and json_type(${value}) in ('integer', 'real')`;
+  return sql`case when ${isNumber} then cast(${value} as double precision) end`;
 }
 
 /** SQLite's LIKE ignores case, so its GLOB stands in for LIKE; PostgreSQL's would take a backslash for an escape. */

@@ -2,11 +2,12 @@
 import { isJsonObject } from '../base/json.ts';
 import { chunk, insertRows } from '../sql/insert-rows.ts';
 import { getActiveExperiment, type Experiment } from './experiments.ts';
+import { cutText } from './check-name.ts';
 import { PREVIEW_LENGTH_MAX } from './limits.ts';
 import { type Attribute, type OtlpSpan, toJson } from './otlp.ts';
 import { append, type KeyValue } from './owned-values.ts';
 import type { SpanRow, TraceRow } from './schema.ts';
-import { IN_PROGRESS, insertTraces, locationTag, setOwned, TRACE_METADATA, TRACE_TAG } from './traces.ts';
+import { claimTraces, IN_PROGRESS, locationTag, setOwned, TRACE_METADATA, TRACE_TAG } from './traces.ts';
 import { inTransaction, type Tracking } from './tracking.ts';
 
 const ATTRIBUTE = {
@@ -29,7 +30,10 @@ interface ReadSpan {
   readonly attributes: Readonly<Record<string, unknown>>;
 }
 
-/** Keeps spans, all or none; one that comes again replaces itself. Returns their traces' ids. @throws NotFound */
+/**
+ * Keeps spans, all or none; one that comes again replaces itself. Returns their traces' ids.
+ * @throws NotFound, also for a trace of another workspace
+ */
 export async function logSpans(
   tracking: Tracking,
   experimentId: string,
@@ -44,12 +48,13 @@ export async function logSpans(
   await inTransaction(tracking, async (within) => {
     const rows = [...byTrace.values()].flat().map(toRow);
     const last = new Map(rows.map((row) => [`${row.trace_id}/${row.span_id}`, row]));
+    const sorted = [...last].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
     const keys = ['trace_id', 'span_id'];
-    await insertTraces(
+    await claimTraces(
       within,
       [...byTrace].map(([id, own]) => planTrace(experiment, id, own)),
     );
-    await insertRows(within.db, [...last.values()], { table: 'tracking_spans', keys, onConflict: 'replace' });
+    await insertRows(within.db, sorted, { table: 'tracking_spans', keys, onConflict: 'replace' });
     for (const [id, own] of byTrace) await updateTrace(within, { experiment, id, spans: own });
   });
   return [...byTrace.keys()];
@@ -98,16 +103,16 @@ function unquote(value: unknown): unknown {
 }
 
 function toRow({ span, traceId, spanId, parentId, attributes }: ReadSpan): SpanRow {
-  const texts = Object.entries(attributes).map(([key, value]) => [key, toText(value)]);
+  const texts = Object.entries(attributes).map(([key, value]) => [toKept(key), toKept(toText(value))]);
   return {
     trace_id: traceId,
     span_id: spanId,
     parent_span_id: parentId ?? null,
-    name: span.name ?? '',
-    type: toText(attributes[ATTRIBUTE.type] ?? 'UNKNOWN'),
+    name: toKept(span.name ?? ''),
+    type: toKept(toText(attributes[ATTRIBUTE.type] ?? 'UNKNOWN')),
     status: STATES[span.status?.code ?? ''] ?? 'UNSET',
     start_us: toMicroseconds(span.start_time_unix_nano),
-    end_us: span.end_time_unix_nano ? toMicroseconds(span.end_time_unix_nano) : null,
+    end_us: toMicroseconds(span.end_time_unix_nano) || null,
     attributes: JSON.stringify(Object.fromEntries(texts)),
     content: JSON.stringify(span),
   };
@@ -127,10 +132,9 @@ function planTrace({ experiment_id }: Experiment, traceId: string, spans: readon
 }
 
 function toTimes(rows: readonly Pick<SpanRow, 'start_us' | 'end_us'>[]) {
-  const startMs = Math.floor(Math.min(...rows.map(({ start_us }) => start_us)) / 1_000);
-  const ends = rows.flatMap(({ end_us }) => end_us ?? []);
-  const endMs = Math.floor(Math.max(...ends) / 1_000);
-  return { timestamp_ms: startMs, execution_time_ms: ends.length === 0 ? null : endMs - startMs };
+  const startMs = Math.floor(rows.reduce((min, { start_us }) => Math.min(min, start_us), Infinity) / 1_000);
+  const endMs = Math.floor(rows.reduce((max, { end_us }) => Math.max(max, end_us ?? max), -Infinity) / 1_000);
+  return { timestamp_ms: startMs, execution_time_ms: endMs === -Infinity ? null : endMs - startMs };
 }
 
 interface TraceUpdate {
@@ -154,7 +158,10 @@ async function updateTrace(tracking: Tracking, { experiment, id, spans }: TraceU
   if (root) tags.push(...readRootTags(root));
   await setOwned(tracking, { kind: 'trace', id, pairs: tags });
   if (isFinal !== undefined) return;
-  const known = db.selectFrom('tracking_spans').select(['start_us', 'end_us']).where('trace_id', '=', id);
+  const known = db
+    .selectFrom('tracking_spans')
+    .select(({ fn }) => [fn.min('start_us').as('start_us'), fn.max('end_us').as('end_us')])
+    .where('trace_id', '=', id);
   const previews = root && {
     state: STATES[root.span.status?.code ?? ''] ?? 'OK',
     request_preview: toPreview(root.attributes[ATTRIBUTE.inputs]),
@@ -171,7 +178,7 @@ async function updateTrace(tracking: Tracking, { experiment, id, spans }: TraceU
 function readRootTags({ attributes }: ReadSpan): readonly KeyValue[] {
   return Object.entries(attributes)
     .filter(([key]) => key.startsWith(ATTRIBUTE.tagPrefix))
-    .map(([key, value]) => ({ key: key.slice(ATTRIBUTE.tagPrefix.length), value: toText(value) }));
+    .map(([key, value]) => ({ key: toKept(key.slice(ATTRIBUTE.tagPrefix.length)), value: toKept(toText(value)) }));
 }
 
 interface Previews {
@@ -214,7 +221,7 @@ export function sumUsage(
 }
 
 function toPreview(value: unknown): string | null {
-  return value === undefined ? null : JSON.stringify(value).slice(0, PREVIEW_LENGTH_MAX);
+  return value === undefined ? null : cutText(JSON.stringify(value), PREVIEW_LENGTH_MAX);
 }
 
 function toText(value: unknown): string {
@@ -225,7 +232,12 @@ function toHex(base64: string): string {
   return Buffer.from(base64, 'base64').toString('hex');
 }
 
-/** Nanoseconds as a text to microseconds, which a number can hold. */
+/** A text as both databases keep it, also within JSON: PostgreSQL's has neither NUL nor half a surrogate pair. */
+function toKept(text: string): string {
+  return text.replaceAll('\0', '\ufffd').toWellFormed();
+}
+
+/** Nanoseconds as a text to microseconds, which a number can hold until the year 2255. */
 function toMicroseconds(nanos: string | undefined): number {
-  return nanos === undefined ? 0 : Number(BigInt(nanos) / 1_000n);
+  return nanos === undefined ? 0 : Math.min(Number(BigInt(nanos) / 1_000n), Number.MAX_SAFE_INTEGER);
 }

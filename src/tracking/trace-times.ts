@@ -1,9 +1,12 @@
 /** Times as protobuf's JSON writes them: Timestamp and Duration. Pure. */
 import { StatusError } from '../kube/status-error.ts';
 
-/** `2026-11-24T11:41:24.100Z`; whole seconds have no fraction. */
+/** The last time that a Date can be, before and behind 1970. */
+const DATE_MS_MAX = 8.64e15;
+
+/** `2026-11-24T11:41:24.100Z`; whole seconds have no fraction. Times that no Date can be are the first or last one. */
 export function toTimestamp(ms: number): string {
-  return new Date(ms).toISOString().replace('.000Z', 'Z');
+  return new Date(Math.max(-DATE_MS_MAX, Math.min(DATE_MS_MAX, ms))).toISOString().replace('.000Z', 'Z');
 }
 
 /** Milliseconds since 1970. @throws Invalid for a text that is no time */
@@ -21,6 +24,7 @@ export function toDuration(ms: number): string {
 /** Milliseconds. @throws Invalid for a text that is no duration */
 export function parseDuration(text: string): number {
   const seconds = /^(-?\d+(?:\.\d+)?)s$/.exec(text)?.[1];
-  if (seconds !== undefined) return Math.trunc(Number((Number(seconds) * 1_000).toFixed(6)));
+  const ms = seconds === undefined ? Number.NaN : Math.trunc(Number((Number(seconds) * 1_000).toFixed(6)));
+  if (Math.abs(ms) <= DATE_MS_MAX) return ms;
   throw new StatusError('Invalid', `Invalid duration ${JSON.stringify(text)}, use one like 0.031s.`);
 }

@@ -4,9 +4,10 @@
  */
 import { sql } from 'kysely';
 import { isStatusError, StatusError } from '../kube/status-error.ts';
-import { insertRows } from '../sql/insert-rows.ts';
-import { type Experiment, getActiveExperiment, isOwn } from './experiments.ts';
-import { TRACE_VALUE_LENGTH_MAX } from './limits.ts';
+import { chunk, chunkRows } from '../sql/insert-rows.ts';
+import { checkLength } from './check-name.ts';
+import { type Experiment, getActiveExperiment, isOwn, keepOwn } from './experiments.ts';
+import { KEY_LENGTH_MAX, TRACE_VALUE_LENGTH_MAX } from './limits.ts';
 import { checkTags, deleteTag, type KeyValue, setTags } from './owned-values.ts';
 import { getActiveRun } from './runs.ts';
 import type { OwnerKind, TraceRow } from './schema.ts';
@@ -54,6 +55,7 @@ export const TRACE_METADATA = {
 /** What is true of any trace that has not ended. */
 export const IN_PROGRESS = 'IN_PROGRESS';
 
+const TRACES_AT_ONCE = 1_000;
 const TAG_RULE = { lengthMax: TRACE_VALUE_LENGTH_MAX, tooLong: 'cut' } as const;
 
 /**
@@ -62,14 +64,12 @@ const TAG_RULE = { lengthMax: TRACE_VALUE_LENGTH_MAX, tooLong: 'cut' } as const;
  */
 export async function startTrace(tracking: Tracking, trace: NewTrace): Promise<void> {
   const experiment = await getActiveExperiment(tracking, trace.experimentId);
+  checkLength(trace.traceId, 'trace_id', KEY_LENGTH_MAX);
+  for (const { key } of [...trace.tags, ...trace.metadata]) checkLength(key, 'key', KEY_LENGTH_MAX);
   const row = toRow(trace, experiment);
   await inTransaction(tracking, async (within) => {
-    await refuseForeign(within, trace.traceId);
-    await within.db
-      .insertInto('tracking_traces')
-      .values(row)
-      .onConflict((conflict) => conflict.column('trace_id').doUpdateSet(row))
-      .execute();
+    await claimTraces(within, [row]);
+    await within.db.updateTable('tracking_traces').set(row).where('trace_id', '=', trace.traceId).execute();
     const tags = [...trace.tags, locationTag(experiment, trace.traceId)];
     await setOwned(within, { kind: 'trace', id: trace.traceId, pairs: tags });
     const metadata = [...trace.metadata, ...(trace.isFinal ? [{ key: TRACE_METADATA.finalized, value: 'true' }] : [])];
@@ -110,7 +110,7 @@ export async function endTrace(
     const { timestamp_ms } = await getTraceRow(within, traceId);
     await within.db
       .updateTable('tracking_traces')
-      .set({ state: change.state, execution_time_ms: change.endMs - timestamp_ms })
+      .set({ state: change.state, execution_time_ms: toSafe(change.endMs - timestamp_ms) })
       .where('trace_id', '=', traceId)
       .execute();
     await setOwned(within, { kind: 'trace', id: traceId, pairs: change.tags });
@@ -139,7 +139,7 @@ export async function deleteTraceTag(tracking: Tracking, traceId: string, key: s
 export async function linkTraces(tracking: Tracking, runId: string, traceIds: readonly string[]): Promise<void> {
   await inTransaction(tracking, async (within) => {
     await getActiveRun(within, runId);
-    for (const id of traceIds) {
+    for (const id of [...new Set(traceIds)].sort()) {
       await getTraceRow(within, id);
       await setOwned(within, { kind: 'trace-run', id, pairs: [{ key: runId, value: runId }] });
     }
@@ -159,18 +159,24 @@ export async function deleteTraces(tracking: Tracking, which: TraceDeletion): Pr
     throw new StatusError('Invalid', "`max_traces` can't be specified if `trace_ids` is specified.");
   }
   return inTransaction(tracking, async (within) => {
+    const [experiment] = await keepOwn(within, [experimentId]);
+    if (experiment === undefined) return 0;
     let query = within.db
       .selectFrom('tracking_traces')
       .select('trace_id')
-      .where('experiment_id', '=', experimentId)
-      .where(isOwn(within, sql.ref('tracking_traces.experiment_id')))
+      .where('experiment_id', '=', experiment)
       .orderBy('timestamp_ms');
-    if (traceIds.length > 0) query = query.where('trace_id', 'in', traceIds);
     if (maxTimestampMs !== undefined) query = query.where('timestamp_ms', '<=', maxTimestampMs);
     if (maxTraces !== undefined) query = query.limit(maxTraces);
-    const ids = (await query.execute()).map(({ trace_id }) => trace_id);
-    if (ids.length > 0) await forget(within, ids);
-    return ids.length;
+    const parts = chunk([...new Set(traceIds)].sort(), TRACES_AT_ONCE);
+    const queries = traceIds.length === 0 ? [query] : parts.map((part) => query.where('trace_id', 'in', part));
+    let count = 0;
+    for (const one of queries) {
+      const ids = (await one.execute()).map(({ trace_id }) => trace_id);
+      for (const part of chunk(ids, TRACES_AT_ONCE)) await forget(within, part);
+      count += ids.length;
+    }
+    return count;
   });
 }
 
@@ -182,12 +188,37 @@ export async function setOwned(
   await setTags(tracking, { kind, owner: id }, { tags: pairs, rule: TAG_RULE });
 }
 
-/** Adds rows for traces that are not there yet. */
-export async function insertTraces(tracking: Tracking, rows: readonly TraceRow[]): Promise<void> {
-  await insertRows(tracking.db, rows, { table: 'tracking_traces', keys: ['trace_id'], onConflict: 'keep' });
+/**
+ * Adds rows for traces that are not there yet, and holds all of them until the transaction ends: who tells more of one
+ * at the same time waits, and sees what was told before. Ids come from clients: one that another workspace has already
+ * is not taken over. @throws NotFound
+ */
+export async function claimTraces(tracking: Tracking, rows: readonly TraceRow[]): Promise<void> {
+  // One order for all, so that two of them never wait for each other.
+  const sorted = rows.toSorted((a, b) => (a.trace_id < b.trace_id ? -1 : 1));
+  for (const part of chunkRows(sorted)) {
+    await tracking.db
+      .insertInto('tracking_traces')
+      .values(part)
+      .onConflict((conflict) =>
+        conflict.column('trace_id').doUpdateSet(({ ref }) => ({ trace_id: ref('excluded.trace_id') })),
+      )
+      .execute();
+  }
+  const ids = sorted.map(({ trace_id }) => trace_id);
+  for (const part of chunk(ids, TRACES_AT_ONCE)) await refuseForeign(tracking, part);
 }
 
+async function refuseForeign(tracking: Tracking, ids: readonly string[]): Promise<void> {
+  const query = tracking.db.selectFrom('tracking_traces').select('trace_id').where('trace_id', 'in', ids);
+  const isForeign = sql<boolean>`not ${isOwn(tracking, sql.ref('tracking_traces.experiment_id'))}`;
+  const foreign = await query.where(isForeign).limit(1).executeTakeFirst();
+  if (foreign) throw new StatusError('NotFound', `Trace with ID '${foreign.trace_id}' not found.`);
+}
+
+/** Traces first: who writes to one holds its row before any other. */
 async function forget({ db }: Tracking, ids: readonly string[]): Promise<void> {
+  await db.deleteFrom('tracking_traces').where('trace_id', 'in', ids).execute();
   await db.deleteFrom('tracking_spans').where('trace_id', 'in', ids).execute();
   await db.deleteFrom('tracking_assessments').where('trace_id', 'in', ids).execute();
   await db
@@ -195,14 +226,10 @@ async function forget({ db }: Tracking, ids: readonly string[]): Promise<void> {
     .where('kind', 'in', ['trace', 'trace-metadata', 'trace-run'])
     .where('owner', 'in', ids)
     .execute();
-  await db.deleteFrom('tracking_traces').where('trace_id', 'in', ids).execute();
 }
 
-/** Ids come from clients: one that another workspace has already is not taken over. */
-async function refuseForeign(tracking: Tracking, traceId: string): Promise<void> {
-  const { db } = tracking;
-  const found = await db.selectFrom('tracking_traces').select('trace_id').where('trace_id', '=', traceId).execute();
-  if (found.length > 0) await getTraceRow(tracking, traceId);
+function toSafe(ms: number): number {
+  return Math.max(-Number.MAX_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, ms));
 }
 
 function toRow(trace: NewTrace, { experiment_id }: Experiment): TraceRow {
