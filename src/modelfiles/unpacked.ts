@@ -23,18 +23,40 @@ export async function* unpack(packed: Bytes, packing: Packing): AsyncGenerator<U
   try {
     yield* source.pipe(opened);
   } catch (cause) {
-    throw new StatusError('Invalid', `it cannot be unpacked (${cause instanceof Error ? cause.message : cause})`, {
-      cause,
-    });
+    throw broken(cause);
   } finally {
     source.destroy();
     opened.destroy();
   }
 }
 
-/** As bytes of a known size. */
+/** Without zlib's own words: which of two faults it meets first depends on how the bytes are cut. */
+function broken(cause?: unknown): StatusError {
+  return new StatusError('Invalid', 'it cannot be unpacked to what it says', { cause });
+}
+
+/** As bytes of a known size. @throws Invalid while reading, when they do not end there */
 export function unpackedBytes(packed: Bytes, packing: Packing, sizeBytes: number): Bytes {
-  return { sizeBytes, stream: (start, end) => cut(unpack(packed, packing), start, end) };
+  return {
+    sizeBytes,
+    stream: (start, end) => {
+      const all = unpack(packed, packing);
+      return cut(end < sizeBytes ? all : endAt(all, sizeBytes), start, end);
+    },
+  };
+}
+
+/** A program that trusts the size would take what this refuses: packed bytes cut off, or with more behind. */
+async function* endAt(source: AsyncIterable<Uint8Array>, sizeBytes: number): AsyncGenerator<Uint8Array> {
+  let at = 0;
+  let last: Uint8Array | undefined;
+  for await (const part of source) {
+    at += part.length;
+    if (at > sizeBytes) throw broken();
+    if (last) yield last;
+    last = part;
+  }
+  if (last) yield last;
 }
 
 async function* cut(source: AsyncIterable<Uint8Array>, start: number, end: number): AsyncGenerator<Uint8Array> {
