@@ -2,6 +2,7 @@
 import { type CreateTableBuilder, type Kysely, sql } from 'kysely';
 import type { Migration, MigrationPlan } from '../sql/migrate.ts';
 import type { DialectName } from '../sql/open-database.ts';
+import { DEFAULT_WORKSPACE } from './tracking.ts';
 
 type Column = 'text' | 'text?' | 'bigint' | 'bigint?' | 'double precision' | 'integer';
 
@@ -223,9 +224,47 @@ const firstTables: Migration = {
   },
 };
 
+/** What rows of the first version's stores get in columns they lacked; its versions are still to be looked through. */
+const OF_OLD_ROWS: Readonly<Record<string, string>> = {
+  workspace: DEFAULT_WORKSPACE,
+  status: 'PENDING_REGISTRATION',
+  status_message: '',
+};
+
+/** Stores of the first version knew no workspaces, statuses, traces or lineage. New ones have nothing to do here. */
+const tablesOfFirstVersion: Migration = {
+  name: '2-tables-of-first-version',
+  up: async (db, dialect) => {
+    const found = new Map((await db.introspection.getTables()).map(({ name, columns }) => [name, columns]));
+    if (found.get('tracking_experiments')?.some(({ name }) => name === 'workspace')) return;
+    for (const [name, table] of Object.entries(FIRST_TABLES)) {
+      const old = found.get(name)?.map((column) => column.name);
+      if (old) await sql`create table ${sql.table(`old_${name}`)} as select * from ${sql.table(name)}`.execute(db);
+      if (old) await db.schema.dropTable(name).execute();
+      await createTable(db, { name, dialect, ...table });
+      if (old) await takeRows(db, name, { old, now: Object.keys(table.columns) });
+    }
+  },
+};
+
+async function takeRows(
+  db: Kysely<unknown>,
+  name: string,
+  { old, now }: { old: readonly string[]; now: readonly string[] },
+): Promise<void> {
+  const filled = now.filter((column) => old.includes(column) || column in OF_OLD_ROWS);
+  const columns = sql.join(filled.map((column) => sql.ref(column)));
+  const values = sql.join(
+    filled.map((column) => (old.includes(column) ? sql.ref(column) : sql.lit(OF_OLD_ROWS[column]))),
+  );
+  const from = sql.table(`old_${name}`);
+  await sql`insert into ${sql.table(name)} (${columns}) select ${values} from ${from}`.execute(db);
+  await db.schema.dropTable(`old_${name}`).execute();
+}
+
 /** Rare values of runs, by their first characters: a million runs take a second to walk, an index no time at all. */
 const valuesOfRuns: Migration = {
-  name: '2-values-of-runs',
+  name: '3-values-of-runs',
   up: async (db) => {
     for (const table of ['tracking_params', 'tracking_tags']) {
       const index = sql.ref(`${table}_run_value`);
@@ -236,7 +275,10 @@ const valuesOfRuns: Migration = {
 };
 
 /** Every step, oldest first. */
-export const trackingMigrations: MigrationPlan = { component: 'tracking', migrations: [firstTables, valuesOfRuns] };
+export const trackingMigrations: MigrationPlan = {
+  component: 'tracking',
+  migrations: [firstTables, tablesOfFirstVersion, valuesOfRuns],
+};
 
 interface NewTable extends Table {
   readonly name: string;
