@@ -14,7 +14,7 @@ import { openBlobStore } from '../src/blobs/open-blob-store.ts';
 import { StatusError } from '../src/kube/status-error.ts';
 import type { TrackingServer } from '../src/tracking/server.ts';
 import { startTestTracking } from '../src/tracking/test-tracking.ts';
-import { collectAbandoned } from '../src/tracking/uploads.ts';
+import { collectAbandoned } from '../src/tracking/artifacts/uploads.ts';
 import { ensureGoProgram } from './go-program.ts';
 import { startPostgres } from './postgres.ts';
 import { startS3 } from './s3-server.ts';

@@ -6,7 +6,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { StatusError } from '../kube/status-error.ts';
 import type { ModelFile } from '../modelfiles/model-files.ts';
-import { type FileEntry, findArtifactPath } from '../tracking/artifacts.ts';
+import { type FileEntry, findArtifactPath } from '../tracking/artifacts/artifacts.ts';
 import type { CommandContext } from './context.ts';
 import { getModelSource } from './models.ts';
 import { formatTable, formatValue, parseFormat } from './output.ts';

@@ -20,7 +20,7 @@ import { KINDS } from '../kinds/list.ts';
 import { startScheduler } from '../scheduler/scheduler.ts';
 import { openDatabase } from '../sql/open-database.ts';
 import type { TrackingSchema } from '../tracking/schema.ts';
-import { observeLineage } from '../tracking/lineage-observer.ts';
+import { observeLineage } from '../tracking/lineage/lineage-observer.ts';
 import { startTracking, type TrackingServer } from '../tracking/server.ts';
 import { askAccessReview, askTokenReview } from './ask-token.ts';
 import { BLOB_SECRET, keepBlobSecret } from './blob-secret.ts';

@@ -4,9 +4,9 @@ import { dirname, join } from 'node:path';
 import { parse } from 'yaml';
 import { isJsonObject } from '../base/json.ts';
 import { StatusError } from '../kube/status-error.ts';
-import type { MetricPoint } from '../tracking/metrics.ts';
+import type { MetricPoint } from '../tracking/runs/metrics.ts';
 import type { KeyValue } from '../tracking/owned-values.ts';
-import type { DatasetInput } from '../tracking/run-inputs.ts';
+import type { DatasetInput } from '../tracking/runs/run-inputs.ts';
 import {
   findLocalFolder,
   type ImportSource,

@@ -6,9 +6,9 @@ import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { StatusError } from '../kube/status-error.ts';
-import type { MetricPoint } from '../tracking/metrics.ts';
+import type { MetricPoint } from '../tracking/runs/metrics.ts';
 import type { KeyValue } from '../tracking/owned-values.ts';
-import type { DatasetInput } from '../tracking/run-inputs.ts';
+import type { DatasetInput } from '../tracking/runs/run-inputs.ts';
 import {
   findLocalFolder,
   type ImportSource,

@@ -6,7 +6,7 @@ import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isStatusError, StatusError, toStatusError } from '../kube/status-error.ts';
-import type { MetricPoint } from '../tracking/metrics.ts';
+import type { MetricPoint } from '../tracking/runs/metrics.ts';
 import type { CommandContext } from './context.ts';
 import { openFileStore } from './import-mlflow-files.ts';
 import { openSqliteStore } from './import-mlflow-sqlite.ts';

@@ -2,9 +2,9 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { MetricPoint } from '../tracking/metrics.ts';
+import type { MetricPoint } from '../tracking/runs/metrics.ts';
 import type { KeyValue } from '../tracking/owned-values.ts';
-import type { DatasetInput } from '../tracking/run-inputs.ts';
+import type { DatasetInput } from '../tracking/runs/run-inputs.ts';
 
 export interface SourceExperiment {
   readonly id: string;

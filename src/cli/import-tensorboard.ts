@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join, relative, resolve } from 'node:path';
 import { StatusError, toStatusError } from '../kube/status-error.ts';
-import type { MetricPoint } from '../tracking/metrics.ts';
+import type { MetricPoint } from '../tracking/runs/metrics.ts';
 import type { CommandContext } from './context.ts';
 import { formatValue, parseFormat } from './output.ts';
 import { type EventFiles, loadEventFiles } from './tfevents.ts';

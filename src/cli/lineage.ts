@@ -1,6 +1,6 @@
 /** `athanor lineage`: what a data set, model, job or service was made of, and what was made of it, as a tree. */
 import { StatusError } from '../kube/status-error.ts';
-import type { LineageNode, NodeId } from '../tracking/lineage.ts';
+import type { LineageNode, NodeId } from '../tracking/lineage/lineage.ts';
 import type { CommandContext } from './context.ts';
 import { formatValue, parseFormat } from './output.ts';
 import { openTracking, type TrackingFlags } from './tracking-client.ts';

@@ -1,7 +1,7 @@
 /** `athanor models push` and `pull`: versions to and from other registries, through tracking's own. */
 import { StatusError } from '../kube/status-error.ts';
-import { VERSION_HEADER } from '../tracking/oci-routes.ts';
-import { findModelLayers } from '../tracking/pushed-layers.ts';
+import { VERSION_HEADER } from '../tracking/oci/oci-routes.ts';
+import { findModelLayers } from '../tracking/oci/pushed-layers.ts';
 import type { CommandContext } from './context.ts';
 import { type Copied, copyArtifact, fetchManifest } from './copy-artifact.ts';
 import { findCredentials } from './oci-credentials.ts';

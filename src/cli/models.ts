@@ -1,6 +1,6 @@
 /** `athanor models`: registered models and their versions, and which version an alias points at. */
 import { StatusError } from '../kube/status-error.ts';
-import type { ModelVersion, RegisteredModel } from '../tracking/registry-view.ts';
+import type { ModelVersion, RegisteredModel } from '../tracking/models/registry-view.ts';
 import type { CommandContext } from './context.ts';
 import { formatTable, formatValue, parseFormat } from './output.ts';
 import { openTracking, type TrackingClient, type TrackingFlags } from './tracking-client.ts';

@@ -5,7 +5,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { answerDoor } from '../kube/loopback-door.ts';
 import { StatusError } from '../kube/status-error.ts';
-import { findOciPath, OCI_PREFIX } from './oci-path.ts';
+import { findOciPath, OCI_PREFIX } from './oci/oci-path.ts';
 import { type Caller, DEFAULT_WORKSPACE, type Shared, type Tracking } from './tracking.ts';
 
 /** Whose token it is, as Kubernetes names users and groups. */

@@ -3,12 +3,12 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { StatusError } from '../kube/status-error.ts';
 import { MLFLOW_VERSION } from './api.ts';
-import { type FileEntry, findArtifactPath, listArtifacts } from './artifacts.ts';
+import { type FileEntry, findArtifactPath, listArtifacts } from './artifacts/artifacts.ts';
 import { trackingOf } from './door.ts';
-import { searchExperiments } from './experiments.ts';
+import { searchExperiments } from './runs/experiments.ts';
 import { Html, html } from './html.ts';
 import { parseRequest } from './request-shape.ts';
-import { getRun, type Run, searchRuns } from './run-view.ts';
+import { getRun, type Run, searchRuns } from './runs/run-view.ts';
 import type { Shared, Tracking } from './tracking.ts';
 
 const EXPERIMENTS_SHOWN = 100;

@@ -7,21 +7,21 @@ import { StatusError } from '../kube/status-error.ts';
 import { migrate } from '../sql/migrate.ts';
 import type { Database } from '../sql/open-database.ts';
 import { addApi } from './api.ts';
-import { addArtifactProxy } from './artifact-proxy.ts';
+import { addArtifactProxy } from './artifacts/artifact-proxy.ts';
 import { addDoor, type Authenticate, type Authorize } from './door.ts';
 import { toErrorAnswer } from './error-door.ts';
-import { ensureDefaultExperiment } from './experiments.ts';
-import { createJudge } from './judge-version.ts';
+import { ensureDefaultExperiment } from './runs/experiments.ts';
+import { createJudge } from './models/judge-version.ts';
 import { BODY_BYTES_MAX, JUDGE_AT_ONCE_BYTES_MAX } from './limits.ts';
-import { addLineageRoutes } from './lineage-routes.ts';
+import { addLineageRoutes } from './lineage/lineage-routes.ts';
 import { trackingMigrations } from './migrations.ts';
-import { addOciRoutes } from './oci-routes.ts';
-import { addOtlpDoor } from './otlp-door.ts';
+import { addOciRoutes } from './oci/oci-routes.ts';
+import { addOtlpDoor } from './traces/otlp-door.ts';
 import { addPages } from './pages.ts';
 import { addRequestMetrics } from './request-metrics.ts';
 import type { TrackingSchema } from './schema.ts';
 import { DEFAULT_WORKSPACE, type Shared } from './tracking.ts';
-import { keepCollecting } from './uploads.ts';
+import { keepCollecting } from './artifacts/uploads.ts';
 
 const CLOSE_GRACE_MS = 2_000;
 

@@ -1,0 +1,151 @@
+/** A model that is pushed to a registry's repository becomes a version: unpacked, looked through, digest kept. */
+import { ignoreNotFound, isStatusError } from '../../kube/status-error.ts';
+import { rootOf } from '../artifacts/artifacts.ts';
+import { checkAlias } from '../check-name.ts';
+import { judgeNew } from '../models/judge-version.ts';
+import { createVersion, getVersion, type NamedVersion } from '../models/model-versions.ts';
+import { digestOf } from './oci-blobs.ts';
+import { ociError } from './oci-error.ts';
+import type { NewManifest } from './oci-manifests.ts';
+import { isDigest } from './oci-path.ts';
+import type { ModelLayer } from './pushed-layers.ts';
+import { createModel, getModelRow, setAlias } from '../models/registered-models.ts';
+import type { Tracking } from '../tracking.ts';
+import { unpackModel } from './unpack-model.ts';
+import { UPLOADS_ROOT } from '../artifacts/uploads.ts';
+
+/** A manifest whose blobs are there. */
+export interface ArrivedPack {
+  readonly model: string;
+  readonly user: string;
+  readonly arrived: NewManifest;
+  readonly layers: readonly ModelLayer[];
+}
+
+/**
+ * Its number. The same manifest is one version, however often it comes.
+ * @throws MANIFEST_INVALID for what cannot be unpacked; DENIED when its files are dangerous: it is in quarantine then
+ */
+export async function registerPack(tracking: Tracking, pack: ArrivedPack): Promise<number> {
+  const { model, arrived } = pack;
+  if (pack.layers.some(({ digest }) => !digest.startsWith('sha256:'))) {
+    throw ociError('MANIFEST_INVALID', 'cannot register the model: its layers have other digests than sha256');
+  }
+  await checkTag(tracking, model, arrived.reference);
+  const known = await findPushedVersion(tracking, model, digestOf(arrived.content));
+  const { version } = known ?? (await newVersion(tracking, pack));
+  const made = await getVersion(tracking, { name: model, version: String(version) });
+  if (made.status === 'FAILED_REGISTRATION') {
+    const where = `version ${version} of ${model} is in quarantine`;
+    throw ociError('DENIED', `cannot use what was pushed: ${where}: ${made.status_message}`);
+  }
+  await point(tracking, { model, made, tag: arrived.reference });
+  return version;
+}
+
+/** Numbers are the registry's to give. */
+async function checkTag(tracking: Tracking, model: string, tag: string): Promise<void> {
+  if (!/^\d+$/.test(tag)) return;
+  const next = ((await getModelRow(tracking, model).catch(ignoreNotFound))?.last_version ?? 0) + 1;
+  if (Number(tag) === next) return;
+  throw ociError('TAG_INVALID', `cannot push ${model}:${tag}: its next version is ${next}, push latest or a name`);
+}
+
+async function newVersion(tracking: Tracking, { model, user, arrived, layers }: ArrivedPack): Promise<NamedVersion> {
+  const id = tracking.newId();
+  const folder = `${rootOf(tracking.workspace)}pushed-models/${id}`;
+  const temporaryKey = `${UPLOADS_ROOT}${tracking.workspace}/${id}/unpacked`;
+  await unpackModel(tracking.blobs, layers, { folder, temporaryKey });
+  await createModel(tracking, { name: model, description: '', tags: [] }).catch((error: unknown) => {
+    if (!isStatusError(error, 'AlreadyExists')) throw error;
+  });
+  const source = `mlflow-artifacts:/${folder}`;
+  const nothing = { runId: '', runLink: '', modelId: '', description: '', tags: [] };
+  const row = await createVersion(tracking, {
+    name: model,
+    source,
+    userId: user,
+    status: 'PENDING_REGISTRATION',
+    ...nothing,
+  });
+  const { model_key, version } = row;
+  const digest = digestOf(arrived.content);
+  await tracking.db
+    .insertInto('tracking_pushed_versions')
+    .values({ model_key, version, digest, media_type: arrived.mediaType, content: arrived.content })
+    .execute();
+  await judgeNew(tracking, row, source);
+  return { ...row, name: model };
+}
+
+/** An alias where MLflow allows one; other names are the registry's own. */
+async function point(
+  tracking: Tracking,
+  { model, made, tag }: { readonly model: string; readonly made: NamedVersion; readonly tag: string },
+): Promise<void> {
+  if (isDigest(tag) || tag === 'latest' || /^\d+$/.test(tag)) return;
+  if (made.status === 'READY' && isAlias(tag)) {
+    return setAlias(tracking, model, { alias: tag, version: String(made.version) });
+  }
+  const digest = await getPushedDigest(tracking, made);
+  const place = { workspace: tracking.workspace, repository: `models/${model}`, tag, digest };
+  await tracking.db
+    .insertInto('tracking_oci_tags')
+    .values(place)
+    .onConflict((conflict) => conflict.columns(['workspace', 'repository', 'tag']).doUpdateSet({ digest }))
+    .execute();
+}
+
+function isAlias(tag: string): boolean {
+  try {
+    checkAlias(tag);
+    return true;
+  } catch (error) {
+    if (isStatusError(error, 'Invalid')) return false;
+    throw error;
+  }
+}
+
+async function getPushedDigest({ db }: Tracking, { model_key, version }: NamedVersion): Promise<string> {
+  const rows = db.selectFrom('tracking_pushed_versions').select('digest').where('model_key', '=', model_key);
+  return (await rows.where('version', '=', version).executeTakeFirstOrThrow()).digest;
+}
+
+/** The version that was pushed as this manifest. */
+export async function findPushedVersion(
+  tracking: Tracking,
+  name: string,
+  digest: string,
+): Promise<NamedVersion | undefined> {
+  const model = await getModelRow(tracking, name).catch(ignoreNotFound);
+  if (!model) return undefined;
+  const pushed = tracking.db.selectFrom('tracking_pushed_versions').select('version').where('digest', '=', digest);
+  const row = await pushed.where('model_key', '=', model.model_key).orderBy('version', 'desc').executeTakeFirst();
+  return row && getVersion(tracking, { name, version: String(row.version) });
+}
+
+/** Whether the version was pushed with this blob. */
+export async function isPushedWith({ db }: Tracking, version: NamedVersion, digest: string): Promise<boolean> {
+  const rows = db.selectFrom('tracking_pushed_versions').select('digest').where('version', '=', version.version);
+  const own = rows.where('model_key', '=', version.model_key).where('content', 'like', `%${digest}%`);
+  return (await own.executeTakeFirst()) !== undefined;
+}
+
+/** Tags that are no aliases, to digests of versions that are ready. */
+export async function listPushedTags(tracking: Tracking, model: string): Promise<ReadonlyMap<string, string>> {
+  const rows = await tracking.db
+    .selectFrom('tracking_oci_tags as tag')
+    .innerJoin('tracking_pushed_versions as pushed', 'pushed.digest', 'tag.digest')
+    .innerJoin('tracking_model_versions as version', (join) =>
+      join.onRef('version.model_key', '=', 'pushed.model_key').onRef('version.version', '=', 'pushed.version'),
+    )
+    .innerJoin('tracking_registered_models as model', 'model.model_key', 'pushed.model_key')
+    .where('model.workspace', '=', tracking.workspace)
+    .where('model.name', '=', model)
+    .where('tag.workspace', '=', tracking.workspace)
+    .where('tag.repository', '=', `models/${model}`)
+    .where('version.status', '=', 'READY')
+    .select(['tag.tag', 'tag.digest'])
+    .execute();
+  return new Map(rows.map(({ tag, digest }) => [tag, digest]));
+}
