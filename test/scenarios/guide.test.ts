@@ -18,6 +18,7 @@ const GUIDES: Readonly<Record<string, readonly RegExp[]>> = {
     /loss\s+\S+\s+199\s+█/,
     /model\/line\.json/,
     /line@champion is version 2 now, nothing before/,
+    /copies\/line:v2/,
     /made of\n {2}model\/line \(1, 2\)\n {4}training-job\/track-/,
   ],
 };
