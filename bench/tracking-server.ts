@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hostClock } from '../src/base/clock.ts';
 import { openFolderStore } from '../src/blobs/folder-store.ts';
@@ -17,9 +18,10 @@ export interface BenchServer {
 
 /** `database` is a file, or a postgres:// URL. Resolves when it answers. */
 export async function startBenchTracking(folder: string, database: string): Promise<BenchServer> {
-  // The flag of bin/athanor.
+  // The flag and the compile cache of bin/athanor.
   const flags = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=4', import.meta.filename];
   const child: ChildProcess = spawn(process.execPath, [...flags, folder, database], {
+    env: { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache') },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [chunk] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
