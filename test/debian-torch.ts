@@ -3,16 +3,14 @@
  * Unpacked without root into the cache. Knows apt, dpkg and pip.
  */
 import { execFile } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { ensureCachedFolder, runApt } from './cached-folder.ts';
 
 const run = promisify(execFile);
 const PACKAGE = 'python3-torch';
-const TIMEOUT_MS = 600_000;
+const INSTALL_MAX_MS = 600_000;
 /** What would bring a PyTorch of its own: installed beside Debian's, without anything it asks for. */
 const BESIDE = ['accelerate<0.31', 'pytorch-lightning<2.1', 'torchmetrics<1.3', 'lightning-utilities<0.16'];
 const DIST_PACKAGES = join('usr', 'lib', 'python3', 'dist-packages');
@@ -28,9 +26,12 @@ export interface TorchEnv {
 
 /** Fetched when missing, 150 MB; `python` is an interpreter of Debian's Python version, with pip. */
 export async function ensureDebianTorch(python: string): Promise<TorchEnv> {
-  const cache = process.env['ATHANOR_TEST_CACHE'] ?? join(homedir(), '.cache', 'athanor');
-  const folder = join(cache, 'debian-torch-1');
-  if (!existsSync(folder)) await fetchTorch({ cache, folder, python });
+  const folder = await ensureCachedFolder('debian-torch-1', async (arriving) => {
+    await unpackPackages(arriving);
+    await linkModules(arriving);
+    const words = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-deps', '--target'];
+    await run(python, [...words, join(arriving, 'python'), ...BESIDE], { timeout: INSTALL_MAX_MS });
+  });
   const root = join(folder, 'root');
   const machine = (await readdir(join(root, 'usr', 'lib'))).find((name) => name.endsWith('-linux-gnu')) ?? '';
   const own = join(root, 'usr', 'lib', machine);
@@ -38,46 +39,14 @@ export async function ensureDebianTorch(python: string): Promise<TorchEnv> {
   return { PYTHONPATH: join(folder, 'python'), LD_LIBRARY_PATH: libraries.join(':') };
 }
 
-interface Fetching {
-  readonly cache: string;
-  readonly folder: string;
-  readonly python: string;
-}
-
-/** Made beside its place and renamed there; who comes second throws its own copy away. */
-async function fetchTorch({ cache, folder, python }: Fetching): Promise<void> {
-  const arriving = join(cache, `.arriving-${randomUUID()}`);
-  try {
-    await unpackPackages(arriving);
-    await linkModules(arriving);
-    const words = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-deps', '--target'];
-    await run(python, [...words, join(arriving, 'python'), ...BESIDE], { timeout: TIMEOUT_MS });
-    await rename(arriving, folder);
-  } catch (error) {
-    // Another test was quicker; only then is the place taken.
-    if (!existsSync(folder)) throw error;
-  } finally {
-    await rm(arriving, { recursive: true, force: true });
-  }
-}
-
 /** The package and what it needs that this machine lacks. */
-async function unpackPackages(arriving: string): Promise<void> {
-  const archives = join(arriving, 'archives');
+async function unpackPackages(folder: string): Promise<void> {
+  const archives = join(folder, 'archives');
   await mkdir(join(archives, 'partial'), { recursive: true });
   const options = ['-o', 'Debug::NoLocking=1', '-o', `Dir::Cache::archives=${archives}`, '--no-install-recommends'];
-  const download = () =>
-    run('apt-get', ['install', '--yes', '--download-only', ...options, PACKAGE], { timeout: TIMEOUT_MS });
-  try {
-    await download();
-  } catch (error) {
-    // The lists of packages may be missing or old; only root may renew them.
-    if (process.getuid?.() !== 0) throw error;
-    await run('apt-get', ['update'], { timeout: TIMEOUT_MS });
-    await download();
-  }
+  await runApt(['install', '--yes', '--download-only', ...options, PACKAGE]);
   for (const name of await readdir(archives)) {
-    if (name.endsWith('.deb')) await run('dpkg', ['-x', join(archives, name), join(arriving, 'root')]);
+    if (name.endsWith('.deb')) await run('dpkg', ['-x', join(archives, name), join(folder, 'root')]);
   }
   await rm(archives, { recursive: true });
 }

@@ -1,11 +1,9 @@
 /** Virtual environments for tests, made once per list of requirements and shared. Knows uv and pip. */
 import { execFile } from 'node:child_process';
-import { createHash, randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { ensureCachedFolder } from './cached-folder.ts';
 
 const run = promisify(execFile);
 const INSTALL_TIMEOUT_MS = 600_000;
@@ -15,28 +13,11 @@ export interface TestVenv {
   readonly python: string;
 }
 
-/**
- * The environment with these requirements, made when missing. Whoever asks first, in whichever process, makes it beside
- * its place and renames it there; who comes second throws its own away.
- */
+/** The environment with these requirements, made when missing. */
 export async function ensureVenv(requirements: readonly string[]): Promise<TestVenv> {
   const key = createHash('sha256').update(JSON.stringify(requirements.toSorted())).digest('hex').slice(0, 16);
-  const parent = join(process.env['ATHANOR_TEST_CACHE'] ?? join(homedir(), '.cache', 'athanor'), 'test-venvs');
-  const folder = join(parent, key);
-  const python = join(folder, 'bin', 'python');
-  if (existsSync(python)) return { python };
-  await mkdir(parent, { recursive: true });
-  const arriving = join(parent, `.arriving-${randomUUID()}`);
-  try {
-    await make(arriving, requirements);
-    await rename(arriving, folder);
-  } catch (error) {
-    // Another test was quicker; only then is the place taken.
-    if (!existsSync(python)) throw error;
-  } finally {
-    await rm(arriving, { recursive: true, force: true });
-  }
-  return { python };
+  const folder = await ensureCachedFolder(join('test-venvs', key), (arriving) => make(arriving, requirements));
+  return { python: join(folder, 'bin', 'python') };
 }
 
 async function make(folder: string, requirements: readonly string[]): Promise<void> {

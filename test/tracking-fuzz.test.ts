@@ -1,8 +1,5 @@
 /** Random requests on every route of tracking's API, on both databases: refused or answered, never with 500. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import * as fc from 'fast-check';
 import { PREFIXES, routePlaces } from '../src/tracking/api.ts';
@@ -10,21 +7,13 @@ import type { TrackingServer } from '../src/tracking/server.ts';
 import { startTestTracking } from '../src/tracking/test-tracking.ts';
 import { SEQUENCES } from './mlflow/sequences.ts';
 import { play, type Step } from './mlflow/steps.ts';
-import { startPostgres, type TestPostgres } from './postgres.ts';
+import { useBothDatabases } from './both-databases.ts';
 
 const ROUNDS = 25;
 const CHANGED_ROUNDS = 60;
 const REQUEST_MAX_MS = 30_000;
 const TOKEN = 'f'.repeat(32);
-const home = mkdtempSync(join(tmpdir(), 'athanor-fuzz-'));
-let postgres: TestPostgres;
-before(async () => {
-  postgres = await startPostgres();
-});
-after(async () => {
-  await postgres.close();
-  rmSync(home, { recursive: true, force: true });
-});
+const { home, databases } = useBothDatabases();
 
 /** What clients send somewhere, so that requests get further than the first check. */
 const FIELDS = [
@@ -128,11 +117,11 @@ function toText(value: unknown): string {
   return (typeof value === 'string' ? value : JSON.stringify(value)).toWellFormed() || 'x';
 }
 
-for (const dialect of ['SQLite', 'PostgreSQL'] as const) {
+for (const [dialect, open] of Object.entries(databases)) {
   describe(`random requests, on ${dialect}`, () => {
     let server: TrackingServer;
     before(async () => {
-      const database = dialect === 'SQLite' ? { path: join(home, 'rows.db') } : { url: postgres.url };
+      const database = await open();
       server = await startTestTracking({ home, database });
     });
     after(() => server.close());

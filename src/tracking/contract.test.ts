@@ -1,11 +1,9 @@
 /** What tracking's rows promise below HTTP, on SQLite and on a real PostgreSQL, mostly when many ask at once. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { sql } from 'kysely';
-import { startPostgres, type TestPostgres } from '../../test/postgres.ts';
+import { useBothDatabases } from '../../test/both-databases.ts';
 import { openFolderStore } from '../blobs/folder-store.ts';
 import { isStatusError } from '../kube/status-error.ts';
 import { migrate } from '../sql/migrate.ts';
@@ -39,15 +37,7 @@ const VERSION = {
   tags: [],
 } as const;
 
-const home = mkdtempSync(join(tmpdir(), 'athanor-tracking-'));
-let postgres: TestPostgres;
-before(async () => {
-  postgres = await startPostgres();
-});
-after(async () => {
-  await postgres.close();
-  rmSync(home, { recursive: true, force: true });
-});
+const { home, databases } = useBothDatabases();
 
 const promises: Record<string, (tracking: Tracking) => Promise<void>> = {
   'gives each experiment its own number': async (tracking) => {
@@ -177,15 +167,14 @@ const promises: Record<string, (tracking: Tracking) => Promise<void>> = {
   },
 };
 
-suite('SQLite', () => ({ path: join(home, 'rows.db') }));
-suite('PostgreSQL', () => ({ url: postgres.url }));
+for (const [dialect, open] of Object.entries(databases)) suite(dialect, open);
 
-function suite(name: string, findOptions: () => DatabaseOptions): void {
+function suite(name: string, open: () => Promise<DatabaseOptions>): void {
   describe(name, () => {
     let database: Database<TrackingSchema>;
     let tracking: Tracking;
     before(async () => {
-      database = openDatabase(findOptions());
+      database = openDatabase(await open());
       await migrate(database, trackingMigrations);
       const blobs = await openFolderStore(join(home, 'blobs'));
       tracking = {

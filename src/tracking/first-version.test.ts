@@ -1,11 +1,10 @@
 /** Stores that Athanor's first version wrote open in today's: its rows and answers, on SQLite and on PostgreSQL. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { sql } from 'kysely';
-import { startPostgres, type TestPostgres } from '../../test/postgres.ts';
+import { useBothDatabases } from '../../test/both-databases.ts';
 import { type DatabaseOptions, openDatabase } from '../sql/open-database.ts';
 import { startTestTracking } from './test-tracking.ts';
 
@@ -13,24 +12,11 @@ import { startTestTracking } from './test-tracking.ts';
 const STORE = readFileSync(join(import.meta.dirname, 'first-version.sql'), 'utf8');
 const RUN_ID = '00416d80860b43a9b4acccf235f81c62';
 
-const home = mkdtempSync(join(tmpdir(), 'athanor-first-version-'));
-let postgres: TestPostgres;
-before(async () => {
-  postgres = await startPostgres();
-});
-after(async () => {
-  await postgres.close();
-  rmSync(home, { recursive: true, force: true });
-});
-
-const databases: Record<string, () => DatabaseOptions> = {
-  SQLite: () => ({ path: join(home, 'rows.db') }),
-  PostgreSQL: () => ({ url: postgres.url }),
-};
+const { home, databases } = useBothDatabases();
 
 for (const [name, open] of Object.entries(databases)) {
   test(`a store of the first version is read on ${name}, twice`, async () => {
-    const database = open();
+    const database = await open();
     await writeOldStore(database);
     for (const _ of [1, 2]) {
       const server = await startTestTracking({ home: join(home, name), database });

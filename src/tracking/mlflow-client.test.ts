@@ -1,12 +1,11 @@
 /** The unmodified MLflow client of PyPI against our server, on both databases. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { startPostgres, type TestPostgres } from '../../test/postgres.ts';
+import { useBothDatabases } from '../../test/both-databases.ts';
 import { ensureVenv } from '../../test/python.ts';
 import type { DatabaseOptions } from '../sql/open-database.ts';
 import { startTestTracking } from './test-tracking.ts';
@@ -27,23 +26,17 @@ const DRIVES = {
 
 type Drive = (typeof DRIVES)[keyof typeof DRIVES];
 
-let postgres: TestPostgres;
-before(async () => {
-  postgres = await startPostgres();
-});
-after(() => postgres.close());
+const { home: all, databases } = useBothDatabases();
 
 for (const [what, plan] of Object.entries(DRIVES)) {
-  test(`the MLflow client ${what}, on SQLite`, () => drive(plan, { path: ':memory:' }));
-  test(`the MLflow client ${what}, on PostgreSQL`, async () => {
-    await postgres.forget();
-    await drive(plan, { url: postgres.url });
-  });
+  for (const [dialect, open] of Object.entries(databases)) {
+    test(`the MLflow client ${what}, on ${dialect}`, async () => drive(plan, await open()));
+  }
 }
 
 async function drive({ script, packages }: Drive, database: DatabaseOptions): Promise<void> {
   const { python } = await ensureVenv(packages);
-  const home = mkdtempSync(join(tmpdir(), 'athanor-mlflow-'));
+  const home = mkdtempSync(join(all, 'drive-'));
   const server = await startTestTracking({ home, database });
   try {
     const files = join(home, 'files');
@@ -58,6 +51,5 @@ async function drive({ script, packages }: Drive, database: DatabaseOptions): Pr
     assert.match(stdout, /all good/);
   } finally {
     await server.close();
-    rmSync(home, { recursive: true, force: true });
   }
 }

@@ -1,10 +1,7 @@
 /** What nobody sends by accident, on both databases: refused or kept whole, never an answer of 500, never another's. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { startPostgres, type TestPostgres } from '../../test/postgres.ts';
+import { useBothDatabases } from '../../test/both-databases.ts';
 import type { TrackingServer } from './server.ts';
 import { startTestTracking } from './test-tracking.ts';
 
@@ -15,18 +12,9 @@ const SPAN = {
   startTimeUnixNano: '1000000000',
   endTimeUnixNano: '2000000000',
 };
-const home = mkdtempSync(join(tmpdir(), 'athanor-odd-'));
-let postgres: TestPostgres;
+const { home, databases } = useBothDatabases();
 let server: TrackingServer;
 let traces = 0;
-
-before(async () => {
-  postgres = await startPostgres();
-});
-after(async () => {
-  await postgres.close();
-  rmSync(home, { recursive: true, force: true });
-});
 
 interface Sent {
   readonly body?: unknown;
@@ -319,10 +307,10 @@ const promises: Record<string, () => Promise<void>> = {
   },
 };
 
-for (const dialect of ['SQLite', 'PostgreSQL'] as const) {
+for (const [dialect, open] of Object.entries(databases)) {
   describe(`tracking on ${dialect}`, () => {
     before(async () => {
-      const database = dialect === 'SQLite' ? { path: join(home, 'rows.db') } : { url: postgres.url };
+      const database = await open();
       server = await startTestTracking({ home, database });
     });
     after(() => server.close());

@@ -3,13 +3,10 @@
  * the database's words aside. Where we differ on purpose, the step says why.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { TrackingServer } from '../../src/tracking/server.ts';
 import { startTestTracking } from '../../src/tracking/test-tracking.ts';
-import { startPostgres, type TestPostgres } from '../postgres.ts';
+import { useBothDatabases } from '../both-databases.ts';
 import { randomSequence } from './random-sequence.ts';
 import { SEQUENCES } from './sequences.ts';
 import { type MlflowServer, startMlflow } from './server.ts';
@@ -21,19 +18,13 @@ const sequences: Readonly<Record<string, readonly Step[]>> = {
   ...Object.fromEntries(SEEDS.map((seed) => [`random requests of seed ${seed}`, randomSequence(seed)])),
 };
 
-const home = mkdtempSync(join(tmpdir(), 'athanor-differential-'));
+const { home, databases } = useBothDatabases();
 const theirs = new Map<string, readonly Answer[]>();
-let postgres: TestPostgres;
 
 before(async () => {
-  postgres = await startPostgres();
   const peer: MlflowServer = await startMlflow();
   for (const [title, steps] of Object.entries(sequences)) theirs.set(title, await play(peer.url, slug(title), steps));
   await peer.close();
-});
-after(async () => {
-  await postgres.close();
-  rmSync(home, { recursive: true, force: true });
 });
 
 /** A text that no other sequence has, without digits that could be an id. */
@@ -41,11 +32,11 @@ function slug(title: string): string {
   return title.replaceAll(/\d/g, (digit) => 'abcdefghij'.charAt(Number(digit))).replaceAll(' ', '-');
 }
 
-for (const dialect of ['sqlite', 'postgres'] as const) {
+for (const [dialect, open] of Object.entries(databases)) {
   describe(`answers as MLflow's server, on ${dialect}`, () => {
     let ours: TrackingServer;
     before(async () => {
-      const database = dialect === 'sqlite' ? { path: join(home, 'rows.db') } : { url: postgres.url };
+      const database = await open();
       ours = await startTestTracking({ home, database });
     });
     after(() => ours.close());

@@ -1,34 +1,26 @@
 /** What real clients sent, recorded by record.ts, sent again: the same answers, on SQLite and on PostgreSQL. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import type { DatabaseOptions } from '../../src/sql/open-database.ts';
 import { startTestTracking } from '../../src/tracking/test-tracking.ts';
-import { startPostgres, type TestPostgres } from '../postgres.ts';
+import { useBothDatabases } from '../both-databases.ts';
 import { type Exchange, IdNames, plainAnswer, readBody, writeBody } from './exchange.ts';
 
 const FOLDER = join(import.meta.dirname, 'recorded');
 
-let postgres: TestPostgres;
-before(async () => {
-  postgres = await startPostgres();
-});
-after(() => postgres.close());
+const { home, databases } = useBothDatabases();
 
 for (const file of readdirSync(FOLDER)) {
-  test(`${file} has the recorded answers, on SQLite`, () => replay(file, { path: ':memory:' }));
-  test(`${file} has the recorded answers, on PostgreSQL`, async () => {
-    await postgres.forget();
-    await replay(file, { url: postgres.url });
-  });
+  for (const [dialect, open] of Object.entries(databases)) {
+    test(`${file} has the recorded answers, on ${dialect}`, async () => replay(file, await open()));
+  }
 }
 
 async function replay(file: string, database: DatabaseOptions): Promise<void> {
   const lines = readFileSync(join(FOLDER, file), 'utf8').trimEnd().split('\n');
   const exchanges = lines.map((line): Exchange => JSON.parse(line));
-  const home = mkdtempSync(join(tmpdir(), 'athanor-recorded-'));
   const server = await startTestTracking({ home, database });
   const names = new IdNames();
   try {
@@ -41,6 +33,5 @@ async function replay(file: string, database: DatabaseOptions): Promise<void> {
     }
   } finally {
     await server.close();
-    rmSync(home, { recursive: true, force: true });
   }
 }

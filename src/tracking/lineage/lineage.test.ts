@@ -1,27 +1,17 @@
 /** Lineage over HTTP, told by OpenLineage's own client from PyPI, on both databases. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { startPostgres, type TestPostgres } from '../../../test/postgres.ts';
+import { useBothDatabases } from '../../../test/both-databases.ts';
 import { ensureVenv } from '../../../test/python.ts';
 import type { LineageNode } from './lineage.ts';
 import type { TrackingServer } from '../server.ts';
 import { startTestTracking } from '../test-tracking.ts';
 
 const SCRIPT = join(import.meta.dirname, 'openlineage-client.py');
-const home = mkdtempSync(join(tmpdir(), 'athanor-lineage-'));
-let postgres: TestPostgres;
-before(async () => {
-  postgres = await startPostgres();
-});
-after(async () => {
-  await postgres.close();
-  rmSync(home, { recursive: true, force: true });
-});
+const { home, databases } = useBothDatabases();
 
 /** What one may ask of a server that was told; by sentence. */
 const promises: Readonly<Record<string, (url: string) => Promise<void>>> = {
@@ -93,11 +83,11 @@ const promises: Readonly<Record<string, (url: string) => Promise<void>>> = {
   },
 };
 
-for (const dialect of ['sqlite', 'postgres'] as const) {
+for (const [dialect, open] of Object.entries(databases)) {
   describe(`lineage on ${dialect}`, () => {
     let server: TrackingServer;
     before(async () => {
-      const database = dialect === 'sqlite' ? { path: join(home, 'rows.db') } : { url: postgres.url };
+      const database = await open();
       server = await startTestTracking({ home, database });
       const { python } = await ensureVenv(['openlineage-python==1.54.0']);
       const env = { PATH: process.env['PATH'], HOME: home, NO_PROXY: '127.0.0.1' };
