@@ -1,20 +1,13 @@
 /** A real S3-compatible server for one test: versitygw over a folder of its own, on loopback, gone afterwards. */
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { rename } from 'node:fs/promises';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
-import { withLock } from '../src/launcher/environment-lock.ts';
-import { testCache } from './athanor.ts';
 import { findFreePort } from './free-port.ts';
+import { ensureGoProgram } from './go-program.ts';
 
-const run = promisify(execFile);
-const VERSION = 'v1.8.0';
-const MODULE = 'github.com/versity/versitygw/cmd/versitygw';
-const BUILD_MAX_MS = 600_000;
 const START_MAX_MS = 30_000;
 const POLL_MS = 50;
 const BUCKET = 'athanor';
@@ -32,7 +25,7 @@ export interface TestS3 {
 
 /** Builds the server when it was never built (two to four minutes), starts it and waits until it answers. */
 export async function startS3(): Promise<TestS3> {
-  const program = await ensureServer();
+  const program = await ensureGoProgram('versitygw');
   const folder = mkdtempSync(join(tmpdir(), 'athanor-s3-'));
   // The first level below the root are buckets; attributes go beside them, for not every file system keeps them.
   for (const name of [`root/${BUCKET}`, 'sidecar']) mkdirSync(join(folder, name), { recursive: true });
@@ -63,21 +56,4 @@ export async function startS3(): Promise<TestS3> {
   }
   await close();
   throw new Error(`cannot start the S3 server: ${said}`);
-}
-
-/** Built once per version, however many tests ask. */
-async function ensureServer(): Promise<string> {
-  const cache = testCache('versitygw');
-  const program = join(cache, `versitygw-${VERSION}`);
-  if (existsSync(program)) return program;
-  await withLock(join(cache, `${VERSION}.lock`), async () => {
-    if (existsSync(program)) return;
-    const building = join(cache, 'building');
-    const env = { ...process.env, GOBIN: building, GOFLAGS: '-mod=mod' };
-    await run('go', ['install', `${MODULE}@${VERSION}`], { env, timeout: BUILD_MAX_MS }).catch((cause: unknown) => {
-      throw new Error('cannot build the S3 server: it needs Go and its module proxy', { cause });
-    });
-    await rename(join(building, 'versitygw'), program);
-  });
-  return program;
 }
