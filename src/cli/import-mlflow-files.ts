@@ -18,7 +18,8 @@ import {
   type SourceRun,
   type SourceVersion,
 } from './import-source.ts';
-import { LOGGED_MODEL_STATUSES, parseMetricValue, RUN_STATUSES } from './import-words.ts';
+import { findRunStatus, LOGGED_MODEL_STATUSES } from '../tracking/status-names.ts';
+import { parseMetricValue } from './import-words.ts';
 
 const META = 'meta.yaml';
 const TRASH = '.trash';
@@ -64,7 +65,7 @@ function readExperiment(folder: string): SourceExperiment {
 
 function readRun(folder: string, places: Places): SourceRun {
   const meta = readMeta(folder);
-  const status = RUN_STATUSES[Number(meta['status'])];
+  const status = findRunStatus(meta['status']);
   if (status === undefined) throw damaged(join(folder, META), `its status ${String(meta['status'])} is none`);
   const tags = readValues(join(folder, 'tags'));
   const named = tags.find(({ key }) => key === 'mlflow.runName')?.value ?? '';

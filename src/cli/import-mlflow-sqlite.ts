@@ -18,7 +18,7 @@ import {
   type SourceRun,
   type SourceVersion,
 } from './import-source.ts';
-import { LOGGED_MODEL_STATUSES } from './import-words.ts';
+import { LOGGED_MODEL_STATUSES } from '../tracking/status-names.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 

@@ -1,22 +1,4 @@
-/** Words that MLflow's stores have as numbers. */
-
-/** By MLflow's number of a run's status. */
-export const RUN_STATUSES: readonly (string | undefined)[] = [
-  undefined,
-  'RUNNING',
-  'SCHEDULED',
-  'FINISHED',
-  'FAILED',
-  'KILLED',
-];
-
-/** By MLflow's number of a logged model's status. */
-export const LOGGED_MODEL_STATUSES = [
-  'LOGGED_MODEL_STATUS_UNSPECIFIED',
-  'LOGGED_MODEL_PENDING',
-  'LOGGED_MODEL_READY',
-  'LOGGED_MODEL_UPLOAD_FAILED',
-] as const;
+/** Numbers as MLflow's file stores write them. */
 
 const SPECIAL: Readonly<Record<string, number>> = {
   nan: Number.NaN,

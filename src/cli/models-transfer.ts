@@ -1,6 +1,6 @@
 /** `athanor models push` and `pull`: versions to and from other registries, through tracking's own. */
 import { StatusError } from '../kube/status-error.ts';
-import { VERSION_HEADER } from '../tracking/oci/oci-routes.ts';
+import { VERSION_HEADER } from '../tracking/oci/oci-path.ts';
 import { findModelLayers } from '../tracking/oci/pushed-layers.ts';
 import type { CommandContext } from './context.ts';
 import { type Copied, copyArtifact, fetchManifest } from './copy-artifact.ts';

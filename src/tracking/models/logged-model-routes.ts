@@ -15,14 +15,9 @@ import {
 } from './logged-models.ts';
 import { countOf, keyValue, listOf, text } from '../request-shape.ts';
 import { nextPage, type Route, route, toPageRequest } from '../route.ts';
+import { LOGGED_MODEL_STATUSES } from '../status-names.ts';
 
 const oneModel = z.object({ model_id: text });
-const statusNames = [
-  'LOGGED_MODEL_STATUS_UNSPECIFIED',
-  'LOGGED_MODEL_PENDING',
-  'LOGGED_MODEL_READY',
-  'LOGGED_MODEL_UPLOAD_FAILED',
-] as const;
 const searchInput = z.object({
   experiment_ids: z.array(z.string()),
   filter: z.string().default(''),
@@ -64,7 +59,7 @@ export const loggedModelRoutes: readonly Route[] = [
   }),
   route('PATCH /logged-models/:model_id', {
     input: oneModel.extend({
-      status: z.preprocess((value) => statusNames[Number(value)] ?? value, z.enum(statusNames)),
+      status: z.preprocess((value) => LOGGED_MODEL_STATUSES[Number(value)] ?? value, z.enum(LOGGED_MODEL_STATUSES)),
     }),
     answer: async (tracking, { model_id, status }) => {
       await changeLoggedModel(tracking, model_id, { status });

@@ -6,6 +6,8 @@ import { ociError } from './oci-error.ts';
 
 /** Where it begins, as every client knows it. */
 export const OCI_PREFIX = '/v2/';
+/** Which version a pushed model became. */
+export const VERSION_HEADER = 'athanor-model-version';
 
 export type OciEndpoint = 'manifests' | 'blobs' | 'uploads' | 'tags' | 'referrers';
 

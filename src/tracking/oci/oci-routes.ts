@@ -10,15 +10,21 @@ import { ociError, toOciAnswer } from './oci-error.ts';
 import { findBlob, linkBlob, unlinkBlob } from './oci-blobs.ts';
 import { MANIFEST_BYTES_MAX } from './oci-manifest.ts';
 import { deleteManifest, listReferrers } from './oci-manifests.ts';
-import { checkDigest, findOciPath, isDigest, OCI_PREFIX, type OciEndpoint, parseRepository } from './oci-path.ts';
+import {
+  checkDigest,
+  findOciPath,
+  isDigest,
+  OCI_PREFIX,
+  type OciEndpoint,
+  parseRepository,
+  VERSION_HEADER,
+} from './oci-path.ts';
 import { openRepository } from './oci-repository.ts';
 import type { Repository } from './repository.ts';
 import type { PackCache } from './ready-packs.ts';
 import { addChunk, beginOciUpload, cancelOciUpload, completeOciUpload, getOffset } from './oci-uploads.ts';
 import type { Shared, Tracking } from '../tracking.ts';
 
-/** Which version a pushed model became. */
-export const VERSION_HEADER = 'athanor-model-version';
 const TAGS_MAX = 1_000;
 const CHALLENGE = 'Basic realm="athanor", charset="UTF-8"';
 /** Never rendered by a browser: a blob is some user's file. */

@@ -9,57 +9,34 @@ import {
   importVersion,
 } from './imports.ts';
 import type { Imported } from './imports.ts';
-import { double, int64, keyValue, listOf, text } from '../request-shape.ts';
+import { datasetInput, metricFields } from './run-shapes.ts';
+import { int64, keyValue, listOf, text } from '../request-shape.ts';
 import { type Route, route } from '../route.ts';
+import { RUN_STATUSES } from '../status-names.ts';
 
 /** MLflow keeps the number in 32 bits. */
 const VERSION_MAX = 2 ** 31 - 1;
 const stage = z.enum(['active', 'deleted']).default('active');
 const optional = z.string().default('');
-const status = z.enum(['RUNNING', 'SCHEDULED', 'FINISHED', 'FAILED', 'KILLED']);
 const times = { creation_time: int64, last_update_time: int64 };
 const values = listOf(keyValue);
 
 const experiment = z.object({ name: text, lifecycle_stage: stage, tags: values });
-const metrics = z.object({
-  run_id: text,
-  metrics: listOf(
-    z.object({
-      key: text,
-      value: double,
-      timestamp: int64,
-      step: int64.default(0),
-      model_id: z.string().optional(),
-      dataset_name: z.string().optional(),
-      dataset_digest: z.string().optional(),
-    }),
-  ),
-});
-const dataset = z.object({
-  tags: values,
-  dataset: z.object({
-    name: text,
-    digest: text,
-    source_type: optional,
-    source: optional,
-    schema: z.string().optional(),
-    profile: z.string().optional(),
-  }),
-});
+const metrics = z.object({ run_id: text, metrics: listOf(z.object(metricFields)) });
 const run = z.object({
   run: z.object({
     run_id: text,
     experiment_id: text,
     run_name: optional,
     user_id: optional,
-    status,
+    status: z.enum(RUN_STATUSES),
     start_time: int64,
     end_time: int64.nullable().default(null),
     lifecycle_stage: stage,
   }),
   params: values,
   tags: values,
-  datasets: listOf(dataset),
+  datasets: listOf(datasetInput),
   outputs: listOf(z.object({ model_id: text, step: int64.default(0) })),
 });
 const loggedModel = z.object({

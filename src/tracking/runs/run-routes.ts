@@ -13,9 +13,11 @@ import {
 } from '../limits.ts';
 import { parseSteps, readHistories, readHistory, sampleHistories } from './metric-history.ts';
 import { recordModel } from '../models/record-model.ts';
-import { countOf, double, int64, keyValue, listOf, MISSING, queryListOf, SEE_DOCS, text } from '../request-shape.ts';
+import { countOf, int64, keyValue, listOf, MISSING, queryListOf, SEE_DOCS, text } from '../request-shape.ts';
 import { nextPage, type Route, route, toPageRequest } from '../route.ts';
 import { logInputs, logOutputs } from './run-inputs.ts';
+import { findRunStatus, RUN_STATUSES } from '../status-names.ts';
+import { datasetInput, metricFields } from './run-shapes.ts';
 import { getRun, searchRuns, toRunInfo } from './run-view.ts';
 import { ACCOUNT_TAG } from '../models/version-lineage.ts';
 import { createRun, deleteRunTag, getRunRow, logBatch, setRunStage, updateRun } from './runs.ts';
@@ -29,33 +31,10 @@ function ofRun<S extends z.ZodRawShape>(shape: S) {
   return z.preprocess(adopt, z.object({ run_id: text, ...shape }));
 }
 
-const metricFields = {
-  key: text,
-  value: double,
-  timestamp: int64,
-  step: int64.default(0),
-  model_id: z.string().optional(),
-  dataset_name: z.string().optional(),
-  dataset_digest: z.string().optional(),
-};
-
-const statusNames = ['RUNNING', 'SCHEDULED', 'FINISHED', 'FAILED', 'KILLED'] as const;
 const runStatus = z.preprocess(
-  (value) => (/^[1-5]$/.test(String(value)) ? statusNames[Number(value) - 1] : value),
-  z.enum(statusNames).optional(),
+  (value) => (/^[1-5]$/.test(String(value)) ? findRunStatus(value) : value),
+  z.enum(RUN_STATUSES).optional(),
 );
-
-const datasetInput = z.object({
-  tags: listOf(keyValue),
-  dataset: z.object({
-    name: text,
-    digest: text,
-    source_type: z.string().default(''),
-    source: z.string().default(''),
-    schema: z.string().optional(),
-    profile: z.string().optional(),
-  }),
-});
 
 function tooManyRuns(what: string, rule: string) {
   return {
