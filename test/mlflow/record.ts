@@ -7,15 +7,16 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { startTestTracking } from '../../src/tracking/test-tracking.ts';
 import { findFreePort } from '../free-port.ts';
 import { ensureVenv } from '../python.ts';
-import { type Exchange, IdNames, keepHeaders, plainAnswer, writeBody } from './exchange.ts';
+import { type Exchange, IdNames, keepHeaders, plainAnswer, readBody, writeBody } from './exchange.ts';
 
-const SCRIPTS = join(import.meta.dirname, '..', '..', 'src', 'tracking');
+const ROOT = join(import.meta.dirname, '..', '..');
+const SCRIPTS = join(ROOT, 'src', 'tracking');
 const AUTOLOG = ['mlflow==3.17.2', 'scikit-learn', 'xgboost-cpu', 'lightgbm'];
 const OLD = ['mlflow-skinny==2.18.0', 'opentelemetry-api==1.28.2', 'opentelemetry-sdk==1.28.2'];
 const TIMEOUT_MS = 300_000;
@@ -37,18 +38,19 @@ for (const name of Object.keys(SETS)) await record(name);
 
 async function record(name: string): Promise<void> {
   const { script = '', words = [], packages = [] } = SETS[name] ?? {};
+  const { python } = await ensureVenv(packages);
   const home = mkdtempSync(join(tmpdir(), 'athanor-record-'));
   const server = await startTestTracking({ home, database: { path: ':memory:' } });
   const exchanges: Exchange[] = [];
   const names = new IdNames();
+  const folders = { [home]: '/home/someone', [dirname(dirname(python))]: '/python', [ROOT]: '/checkout' };
   const port = await findFreePort();
   const proxy = await startProxy(port, (request, response) =>
-    pass(server.url, { request, response, exchanges, names }),
+    pass(server.url, { request, response, exchanges, names, folders }),
   );
   try {
     mkdirSync(join(home, 'files'));
-    const { python } = await ensureVenv(packages);
-    const env = { PATH: process.env['PATH'], HOME: home, NO_PROXY: '127.0.0.1' };
+    const env = { PATH: process.env['PATH'], HOME: home, LOGNAME: 'someone', NO_PROXY: '127.0.0.1' };
     const options = { env, cwd: home, timeout: TIMEOUT_MS };
     await promisify(execFile)(python, [script, `http://127.0.0.1:${port}`, ...words], options);
     const lines = exchanges.map((exchange) => `${JSON.stringify(exchange)}\n`);
@@ -80,16 +82,20 @@ interface Passing {
   readonly response: ServerResponse;
   readonly exchanges: Exchange[];
   readonly names: IdNames;
+  /** Folders of this machine, and what the set has instead. */
+  readonly folders: Readonly<Record<string, string>>;
 }
 
-async function pass(url: string, { request, response, exchanges, names }: Passing): Promise<void> {
+async function pass(url: string, { request, response, exchanges, names, folders }: Passing): Promise<void> {
   const { method = 'GET', url: path = '/' } = request;
-  const body = await buffer(request);
+  let written = writeBody(await buffer(request));
+  for (const [folder, instead] of Object.entries(folders)) written = written.replaceAll(folder, instead);
+  const body = readBody(written);
   const headers = keepHeaders(request.headers);
   const answer = await fetch(url + path, { method, headers, ...(body.length > 0 && { body }) });
   const bytes = Buffer.from(await answer.arrayBuffer());
   // An escaped quote ends in digits, as ids begin.
-  const asked = { method, path: names.hide(path.replaceAll('%27', "'")), headers, body: names.hide(writeBody(body)) };
+  const asked = { method, path: names.hide(path.replaceAll('%27', "'")), headers, body: names.hide(written) };
   exchanges.push({ ...asked, status: answer.status, answer: plainAnswer(writeBody(bytes), names) });
   response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '' }).end(bytes);
 }
