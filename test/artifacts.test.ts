@@ -9,8 +9,8 @@ import { promisify } from 'node:util';
 import type { BlobStore } from '../src/blobs/blob-store.ts';
 import { openFolderStore } from '../src/blobs/folder-store.ts';
 import { openBlobStore } from '../src/blobs/open-blob-store.ts';
-import { startTestTracking } from '../src/tracking/test-tracking.ts';
 import { collectAbandoned } from '../src/tracking/artifacts/uploads.ts';
+import { startTestTracking } from '../src/tracking/test-tracking.ts';
 import { ensureVenv } from './python.ts';
 import { startS3, type TestS3 } from './s3-server.ts';
 

@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { openBlobStore } from '../src/blobs/open-blob-store.ts';
 import { isStatusError, type Reason, StatusError } from '../src/kube/status-error.ts';
-import { fetchModel, type FetchModelOptions } from '../src/launcher/fetch-model.ts';
+import { type FetchModelOptions, fetchModel } from '../src/launcher/fetch-model.ts';
 import { importFolder } from '../src/launcher/import-dataset.ts';
 import type { TrackingServer } from '../src/tracking/server.ts';
 import { startTestTracking } from '../src/tracking/test-tracking.ts';

@@ -1,13 +1,13 @@
 /** What the gateway passes on and what it keeps: bodies, streams, headers, and who may come in. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { type IncomingHttpHeaders, request as httpRequest, type RequestListener } from 'node:http';
+import { request as httpRequest, type IncomingHttpHeaders, type RequestListener } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { hostClock } from '../src/base/clock.ts';
 import { startGateway } from '../src/gateway/server.ts';
 import { StatusError } from '../src/kube/status-error.ts';
-import { GatewayWorld, ask, open, startBackend, type TestBackend } from './gateway-world.ts';
+import { ask, GatewayWorld, open, startBackend, type TestBackend } from './gateway-world.ts';
 import { until } from './until.ts';
 
 let world: GatewayWorld;

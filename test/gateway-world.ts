@@ -2,9 +2,9 @@
 import { once } from 'node:events';
 import {
   createServer,
+  request as httpRequest,
   type IncomingMessage,
   type OutgoingHttpHeaders,
-  request as httpRequest,
   type RequestListener,
   type Server,
 } from 'node:http';
@@ -15,9 +15,9 @@ import { askTokenReview } from '../src/cli/ask-token.ts';
 import { installKinds } from '../src/cli/install.ts';
 import { type Gateway, startGateway } from '../src/gateway/server.ts';
 import {
-  inferenceService,
   type InferenceServiceSpec,
   type InferenceServiceStatus,
+  inferenceService,
   SERVER_CONTAINER,
   SERVICE_LABEL,
 } from '../src/kinds/inference-service/kind.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type Clock, VirtualClock } from '../src/base/clock.ts';
 import { installKinds } from '../src/cli/install.ts';
-import { leadLoops, type Leader } from '../src/cli/lead.ts';
+import { type Leader, leadLoops } from '../src/cli/lead.ts';
 import type { ApiClient } from '../src/client/types.ts';
 import { startControllers } from '../src/control/controllers.ts';
 import { KINDS } from '../src/kinds/list.ts';

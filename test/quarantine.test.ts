@@ -4,12 +4,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { until } from './until.ts';
 import { fetchModel } from '../src/launcher/fetch-model.ts';
 import { openDatabase } from '../src/sql/open-database.ts';
 import type { TrackingSchema } from '../src/tracking/schema.ts';
 import type { TrackingServer } from '../src/tracking/server.ts';
 import { startTestTracking } from '../src/tracking/test-tracking.ts';
+import { until } from './until.ts';
 
 const EVIL = "cposix\nsystem\n(S'echo athanor'\ntR.";
 const WHY = /^model\.pkl: pickle-import: posix\.system, /;

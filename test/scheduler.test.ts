@@ -7,7 +7,7 @@ import type { ApiClient } from '../src/client/types.ts';
 import { podGroup } from '../src/kinds/pod-group/kind.ts';
 import { findCondition } from '../src/kube/condition.ts';
 import type { KubeObject, ObjectOf } from '../src/kube/object.ts';
-import { type Event, type Node, type Pod, POD_GROUP_LABEL } from '../src/kube/pod.ts';
+import { type Event, type Node, POD_GROUP_LABEL, type Pod } from '../src/kube/pod.ts';
 import { WELL_KNOWN } from '../src/kube/well-known.ts';
 import { type Scheduler, startScheduler } from '../src/scheduler/scheduler.ts';
 import { startCluster } from './cluster.ts';

@@ -5,9 +5,9 @@ import * as fc from 'fast-check';
 import { PREFIXES, routePlaces } from '../src/tracking/api.ts';
 import type { TrackingServer } from '../src/tracking/server.ts';
 import { startTestTracking } from '../src/tracking/test-tracking.ts';
+import { useBothDatabases } from './both-databases.ts';
 import { SEQUENCES } from './mlflow/sequences.ts';
 import { play, type Step } from './mlflow/steps.ts';
-import { useBothDatabases } from './both-databases.ts';
 
 const ROUNDS = 25;
 const CHANGED_ROUNDS = 60;

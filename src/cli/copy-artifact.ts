@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { StatusError } from '../kube/status-error.ts';
-import { type Descriptor, type Manifest, MANIFEST_BYTES_MAX, parseManifest } from '../tracking/oci/oci-manifest.ts';
+import { type Descriptor, MANIFEST_BYTES_MAX, type Manifest, parseManifest } from '../tracking/oci/oci-manifest.ts';
 import { expectOk, type OciClient } from './oci-client.ts';
 
 const ACCEPT = [

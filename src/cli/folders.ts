@@ -1,8 +1,9 @@
 /** `athanor push` and `athanor pull`: folders into and out of the blob store, by digest. */
-import { openBlobStore } from '../blobs/open-blob-store.ts';
-import { materialize } from '../blobs/materialize.ts';
-import { putTree } from '../blobs/put-tree.ts';
+
 import { resolve } from 'node:path';
+import { materialize } from '../blobs/materialize.ts';
+import { openBlobStore } from '../blobs/open-blob-store.ts';
+import { putTree } from '../blobs/put-tree.ts';
 import { StatusError } from '../kube/status-error.ts';
 import type { CommandContext } from './context.ts';
 import { formatValue, parseFormat } from './output.ts';

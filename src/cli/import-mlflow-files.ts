@@ -4,9 +4,10 @@ import { dirname, join } from 'node:path';
 import { parse } from 'yaml';
 import { isJsonObject } from '../base/json.ts';
 import { StatusError } from '../kube/status-error.ts';
-import type { MetricPoint } from '../tracking/runs/metrics.ts';
 import type { KeyValue } from '../tracking/owned-values.ts';
+import type { MetricPoint } from '../tracking/runs/metrics.ts';
 import type { DatasetInput } from '../tracking/runs/run-inputs.ts';
+import { findRunStatus, LOGGED_MODEL_STATUSES } from '../tracking/status-names.ts';
 import {
   findLocalFolder,
   type ImportSource,
@@ -18,7 +19,6 @@ import {
   type SourceRun,
   type SourceVersion,
 } from './import-source.ts';
-import { findRunStatus, LOGGED_MODEL_STATUSES } from '../tracking/status-names.ts';
 import { parseMetricValue } from './import-words.ts';
 
 const META = 'meta.yaml';

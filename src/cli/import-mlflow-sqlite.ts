@@ -6,9 +6,10 @@ import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { StatusError } from '../kube/status-error.ts';
-import type { MetricPoint } from '../tracking/runs/metrics.ts';
 import type { KeyValue } from '../tracking/owned-values.ts';
+import type { MetricPoint } from '../tracking/runs/metrics.ts';
 import type { DatasetInput } from '../tracking/runs/run-inputs.ts';
+import { LOGGED_MODEL_STATUSES } from '../tracking/status-names.ts';
 import {
   findLocalFolder,
   type ImportSource,
@@ -18,7 +19,6 @@ import {
   type SourceRun,
   type SourceVersion,
 } from './import-source.ts';
-import { LOGGED_MODEL_STATUSES } from '../tracking/status-names.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 

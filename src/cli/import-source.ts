@@ -2,8 +2,8 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { MetricPoint } from '../tracking/runs/metrics.ts';
 import type { KeyValue } from '../tracking/owned-values.ts';
+import type { MetricPoint } from '../tracking/runs/metrics.ts';
 import type { DatasetInput } from '../tracking/runs/run-inputs.ts';
 
 export interface SourceExperiment {

@@ -1,12 +1,12 @@
 /** Teaches an API server our kinds, and brings the serving runtimes that ship with the program. */
-import { pause, hostClock } from '../base/clock.ts';
+import { hostClock, pause } from '../base/clock.ts';
 import type { ApiClient } from '../client/types.ts';
-import { apiVersionOf, type KubeObject } from '../kube/object.ts';
-import { toCrd } from '../kube/crd.ts';
-import { isStatusError } from '../kube/status-error.ts';
-import { WELL_KNOWN } from '../kube/well-known.ts';
 import { KINDS } from '../kinds/list.ts';
 import { servingRuntime } from '../kinds/serving-runtime/kind.ts';
+import { toCrd } from '../kube/crd.ts';
+import { apiVersionOf, type KubeObject } from '../kube/object.ts';
+import { isStatusError } from '../kube/status-error.ts';
+import { WELL_KNOWN } from '../kube/well-known.ts';
 
 const FIELD_MANAGER = 'athanor';
 const SERVED_TRIES_MAX = 50;

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { parse, stringify } from 'yaml';
-import type { ClientOptions } from '../client/client.ts';
 import { isJsonObject } from '../base/json.ts';
+import type { ClientOptions } from '../client/client.ts';
 import { StatusError } from '../kube/status-error.ts';
 
 export interface KubeconfigContent {

@@ -1,6 +1,7 @@
 /** `athanor logs`: of a pod, or of all pods of a job, data set or service; follows them until they end. */
-import type { ApiClient } from '../client/types.ts';
+
 import { resourcePath, toQuery } from '../client/resource-path.ts';
+import type { ApiClient } from '../client/types.ts';
 import { isPodFinished, type Pod } from '../kube/pod.ts';
 import { isStatusError, StatusError } from '../kube/status-error.ts';
 import { WELL_KNOWN } from '../kube/well-known.ts';

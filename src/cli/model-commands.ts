@@ -1,8 +1,8 @@
 /** The verbs below `models` that move models between registries, and tell whether they can be trusted. */
 import type { Command } from 'commander';
 import type { GlobalFlags } from './context.ts';
-import type { SignFlags, VerifyFlags } from './models-trust.ts';
 import type { PullFlags } from './models-transfer.ts';
+import type { SignFlags, VerifyFlags } from './models-trust.ts';
 import type { TrackingFlags } from './tracking-client.ts';
 import { contextOf, tracked } from './verb.ts';
 

@@ -1,13 +1,13 @@
 /** `athanor models scan`, `sign` and `verify`: whether files are safe to load, and whose they are. */
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { basename, join, relative, resolve, sep } from 'node:path';
-import { ignoreMissingFile } from './missing-file.ts';
 import { StatusError } from '../kube/status-error.ts';
 import { listFolderFiles, type ModelFile, openModelFile } from '../modelfiles/model-files.ts';
 import { scanModel } from '../modelfiles/scan.ts';
 import { signModel, type Trust, verifyModel } from '../modelfiles/sign-model.ts';
 import { listRemoteFiles } from './artifacts.ts';
 import type { CommandContext } from './context.ts';
+import { ignoreMissingFile } from './missing-file.ts';
 import { formatTable, formatValue, parseFormat } from './output.ts';
 import { openTracking, type TrackingFlags } from './tracking-client.ts';
 

@@ -2,11 +2,11 @@
 import { readFile } from 'node:fs/promises';
 import { parseAllDocuments } from 'yaml';
 import { isJsonObject } from '../base/json.ts';
-import type { ApiClient } from '../client/types.ts';
 import { resourcePath, toQuery } from '../client/resource-path.ts';
-import { StatusError } from '../kube/status-error.ts';
+import type { ApiClient } from '../client/types.ts';
 import type { KubeObject, ResourceRef } from '../kube/object.ts';
 import type { Event } from '../kube/pod.ts';
+import { StatusError } from '../kube/status-error.ts';
 import { WELL_KNOWN } from '../kube/well-known.ts';
 import { type CommandContext, withClient } from './context.ts';
 import { formatNames, formatTable, formatValue, parseFormat } from './output.ts';

@@ -1,12 +1,12 @@
 /** `athanor run`: packs a script or folder, makes a training job of it, streams its logs, and exits with its code. */
-import { mkdtemp, cp, rm, stat } from 'node:fs/promises';
+import { cp, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
-import { putTree } from '../blobs/put-tree.ts';
-import { openBlobStore } from '../blobs/open-blob-store.ts';
 import { randomSuffix } from '../base/random.ts';
+import { openBlobStore } from '../blobs/open-blob-store.ts';
+import { putTree } from '../blobs/put-tree.ts';
 import type { ApiClient } from '../client/types.ts';
-import { trainingJob, type TrainingJobSpec, type TrainingJobStatus } from '../kinds/training-job/kind.ts';
+import { type TrainingJobSpec, type TrainingJobStatus, trainingJob } from '../kinds/training-job/kind.ts';
 import { isConditionTrue } from '../kube/condition.ts';
 import { apiVersionOf, type KubeObject, type ObjectOf } from '../kube/object.ts';
 import type { Pod } from '../kube/pod.ts';

@@ -1,8 +1,8 @@
 /** `athanor runs`: finds runs, shows one, compares several. Knows what people look at; nothing of how runs are kept. */
 import { StatusError } from '../kube/status-error.ts';
+import type { KeyValue } from '../tracking/owned-values.ts';
 import type { Experiment } from '../tracking/runs/experiments.ts';
 import type { RunMetric } from '../tracking/runs/metric-history.ts';
-import type { KeyValue } from '../tracking/owned-values.ts';
 import type { Run } from '../tracking/runs/run-view.ts';
 import type { CommandContext } from './context.ts';
 import { formatTable, formatValue, parseFormat } from './output.ts';

@@ -2,10 +2,10 @@
 import type { Command } from 'commander';
 import type { GlobalFlags } from './context.ts';
 import type { LineageFlags } from './lineage.ts';
+import { addModelVerbs } from './model-commands.ts';
 import type { AcceptFlags, PromoteFlags } from './models.ts';
 import type { CompareFlags, RunsFlags } from './runs.ts';
 import type { TrackingFlags } from './tracking-client.ts';
-import { addModelVerbs } from './model-commands.ts';
 import { collect, contextOf, tracked, verb } from './verb.ts';
 
 /** Adds them. */

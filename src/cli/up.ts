@@ -17,8 +17,8 @@ import {
   type Endpoints,
   findRunState,
   isLocked,
-  removeRunState,
   type RunState,
+  removeRunState,
   takeLock,
   writeRunState,
 } from './run-state.ts';

@@ -6,19 +6,19 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { StatusError } from '../kube/status-error.ts';
 import { artifactUrlRoutes } from './artifacts/artifact-url-routes.ts';
 import { callerOf, trackingOf } from './door.ts';
-import { experimentRoutes } from './runs/experiment-routes.ts';
 import { BATCH_BODY_BYTES_MAX } from './limits.ts';
-import { importRoutes } from './runs/import-routes.ts';
 import { loggedModelRoutes } from './models/logged-model-routes.ts';
 import { registryRoutes } from './models/registry-routes.ts';
+import { ATHANOR_PREFIX, addCard, versionRoutes } from './models/version-routes.ts';
 import { dropEmptyLists } from './request-shape.ts';
 import type { Route } from './route.ts';
+import { experimentRoutes } from './runs/experiment-routes.ts';
+import { importRoutes } from './runs/import-routes.ts';
+import { runRoutes } from './runs/run-routes.ts';
 import { assessmentRoutes } from './traces/assessment-routes.ts';
 import { oldTraceRoutes } from './traces/old-trace-routes.ts';
-import { runRoutes } from './runs/run-routes.ts';
 import { traceRoutes } from './traces/trace-routes.ts';
 import type { Shared } from './tracking.ts';
-import { addCard, ATHANOR_PREFIX, versionRoutes } from './models/version-routes.ts';
 
 /** The version of MLflow whose API this is. */
 export const MLFLOW_VERSION = '3.17.2';

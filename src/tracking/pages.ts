@@ -5,9 +5,9 @@ import { StatusError } from '../kube/status-error.ts';
 import { MLFLOW_VERSION } from './api.ts';
 import { type FileEntry, findArtifactPath, listArtifacts } from './artifacts/artifacts.ts';
 import { trackingOf } from './door.ts';
-import { searchExperiments } from './runs/experiments.ts';
 import { Html, html } from './html.ts';
 import { parseRequest } from './request-shape.ts';
+import { searchExperiments } from './runs/experiments.ts';
 import { getRun, type Run, searchRuns } from './runs/run-view.ts';
 import type { Shared, Tracking } from './tracking.ts';
 

@@ -8,20 +8,20 @@ import { migrate } from '../sql/migrate.ts';
 import type { Database } from '../sql/open-database.ts';
 import { addApi } from './api.ts';
 import { addArtifactProxy } from './artifacts/artifact-proxy.ts';
-import { addDoor, type Authenticate, type Authorize } from './door.ts';
+import { keepCollecting } from './artifacts/uploads.ts';
+import { type Authenticate, type Authorize, addDoor } from './door.ts';
 import { toErrorAnswer } from './error-door.ts';
-import { ensureDefaultExperiment } from './runs/experiments.ts';
-import { createJudge } from './models/judge-version.ts';
 import { BODY_BYTES_MAX, JUDGE_AT_ONCE_BYTES_MAX } from './limits.ts';
 import { addLineageRoutes } from './lineage/lineage-routes.ts';
 import { trackingMigrations } from './migrations.ts';
+import { createJudge } from './models/judge-version.ts';
 import { addOciRoutes } from './oci/oci-routes.ts';
-import { addOtlpDoor } from './traces/otlp-door.ts';
 import { addPages } from './pages.ts';
 import { addRequestMetrics } from './request-metrics.ts';
+import { ensureDefaultExperiment } from './runs/experiments.ts';
 import type { TrackingSchema } from './schema.ts';
+import { addOtlpDoor } from './traces/otlp-door.ts';
 import { DEFAULT_WORKSPACE, type Shared } from './tracking.ts';
-import { keepCollecting } from './artifacts/uploads.ts';
 
 const CLOSE_GRACE_MS = 2_000;
 

@@ -1,7 +1,7 @@
 /** Long sequences of requests from a seed: whatever order clients may come in, with good and bad values mixed. */
 import { type Random, seededRandom } from '../../src/base/random.ts';
-import { experiment, post, run } from './words.ts';
 import type { Step } from './steps.ts';
+import { experiment, post, run } from './words.ts';
 
 const STEPS = 120;
 const EXPERIMENTS = ['e1', 'e2'];

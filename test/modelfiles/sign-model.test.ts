@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { listFolderFiles } from '../../src/modelfiles/model-files.ts';
-import { digestModel } from '../../src/modelfiles/signed-statement.ts';
 import { signModel, type Trust, verifyModel } from '../../src/modelfiles/sign-model.ts';
+import { digestModel } from '../../src/modelfiles/signed-statement.ts';
 import { ensureVenv } from '../python.ts';
 
 const CURVES = { 'P-256': 'prime256v1', 'P-384': 'secp384r1', 'P-521': 'secp521r1' } as const;

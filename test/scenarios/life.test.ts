@@ -1,8 +1,8 @@
 /** Up, a second up, taken ports, kill -9 at any moment, up again: nothing acknowledged is lost, no process is left. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { eventually, TestAthanor } from '../athanor.ts';

@@ -4,6 +4,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { BlobStore } from '../../blobs/blob-store.ts';
 import { PREFIXES } from '../api.ts';
+import { callerOf } from '../door.ts';
+import { parseRequest } from '../request-shape.ts';
 import {
   checkOwnPath,
   deleteArtifacts,
@@ -14,8 +16,6 @@ import {
   rootOf,
 } from './artifacts.ts';
 import { parseByteRange } from './byte-range.ts';
-import { callerOf } from '../door.ts';
-import { parseRequest } from '../request-shape.ts';
 import { addUploadRoutes } from './upload-routes.ts';
 
 const listInput = z.object({ path: z.string().default('') });

@@ -1,12 +1,12 @@
 /** Signed URLs of a run's or a logged model's files, where the blob store gives any; else MLflow's own refusal. */
 import { z } from 'zod';
 import { StatusError } from '../../kube/status-error.ts';
-import { artifactKey, findArtifactPath } from './artifacts.ts';
 import { getLoggedModelRow } from '../models/logged-models.ts';
 import { int64, text } from '../request-shape.ts';
 import { type Route, route } from '../route.ts';
 import { getRunRow } from '../runs/runs.ts';
 import type { Tracking } from '../tracking.ts';
+import { artifactKey, findArtifactPath } from './artifacts.ts';
 
 const SECONDS_MAX = 604_800;
 const UPLOAD_SECONDS = 900;

@@ -7,9 +7,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { BlobStore } from '../../blobs/blob-store.ts';
 import { StatusError } from '../../kube/status-error.ts';
-import { artifactKey, checkOwnPath } from './artifacts.ts';
 import { callerOf } from '../door.ts';
 import { int64, listOf, parseRequest, text } from '../request-shape.ts';
+import { artifactKey, checkOwnPath } from './artifacts.ts';
 import { abortUpload, beginUpload, completeUpload, PARTS_MAX, putPart, type Upload } from './uploads.ts';
 
 /** MLflow's own default of MLFLOW_PRESIGNED_DOWNLOAD_URL_TTL_SECONDS. */

@@ -9,9 +9,9 @@ import { dataset } from '../../kinds/dataset/kind.ts';
 import { inferenceService } from '../../kinds/inference-service/kind.ts';
 import { trainingJob } from '../../kinds/training-job/kind.ts';
 import type { KubeObject, ResourceRef } from '../../kube/object.ts';
+import type { Shared } from '../tracking.ts';
 import { type LineageEvent, recordEvents } from './lineage.ts';
 import { planDataset, planInferenceService, planTrainingJob } from './plan-lineage.ts';
-import type { Shared } from '../tracking.ts';
 
 export interface ObserverOptions {
   readonly client: ApiClient;

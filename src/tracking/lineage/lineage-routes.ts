@@ -2,9 +2,9 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { trackingOf } from '../door.ts';
-import { readEvents, readLineage, recordEvents } from './lineage.ts';
 import { int64, parseRequest, text } from '../request-shape.ts';
 import type { Shared } from '../tracking.ts';
+import { readEvents, readLineage, recordEvents } from './lineage.ts';
 
 const PATH = '/api/v1/lineage';
 const DEPTH_MAX = 100;

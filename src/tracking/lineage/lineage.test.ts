@@ -6,9 +6,9 @@ import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { useBothDatabases } from '../../../test/both-databases.ts';
 import { ensureVenv } from '../../../test/python.ts';
-import type { LineageNode } from './lineage.ts';
 import type { TrackingServer } from '../server.ts';
 import { startTestTracking } from '../test-tracking.ts';
+import type { LineageNode } from './lineage.ts';
 
 const SCRIPT = join(import.meta.dirname, 'openlineage-client.py');
 const { home, databases } = useBothDatabases();

@@ -3,8 +3,8 @@
  * why.
  */
 import { StatusError } from '../../kube/status-error.ts';
-import { getVersion, type VersionId } from './model-versions.ts';
 import { inTransaction, type Tracking } from '../tracking.ts';
+import { getVersion, type VersionId } from './model-versions.ts';
 
 export interface Acceptance {
   readonly user: string;

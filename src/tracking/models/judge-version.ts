@@ -8,9 +8,9 @@ import { hashTreeFiles, putTreeFiles, type TreeFile } from '../../blobs/tree.ts'
 import { isStatusError } from '../../kube/status-error.ts';
 import { describeDanger, scanModel } from '../../modelfiles/scan.ts';
 import type { StoredFile } from '../artifacts/artifacts.ts';
-import { selectVersionByKey } from './model-versions.ts';
 import type { ModelVersionRow } from '../schema.ts';
 import type { Shared, Tracking, VersionJudge, VersionKey } from '../tracking.ts';
+import { selectVersionByKey } from './model-versions.ts';
 import { listVersionFiles } from './version-files.ts';
 
 const PENDING = 'PENDING_REGISTRATION';

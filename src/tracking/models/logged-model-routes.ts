@@ -1,8 +1,11 @@
 /** MLflow's logged-model endpoints. Knows field names; logged-models.ts knows what they do. */
 import { z } from 'zod';
 import { findArtifactPath, listArtifacts } from '../artifacts/artifacts.ts';
-import { nothing } from '../runs/experiment-routes.ts';
 import { MODEL_RESULTS_DEFAULT } from '../limits.ts';
+import { countOf, keyValue, listOf, text } from '../request-shape.ts';
+import { nextPage, type Route, route, toPageRequest } from '../route.ts';
+import { nothing } from '../runs/experiment-routes.ts';
+import { LOGGED_MODEL_STATUSES } from '../status-names.ts';
 import {
   changeLoggedModel,
   createLoggedModel,
@@ -13,9 +16,6 @@ import {
   searchLoggedModels,
   setLoggedModelTags,
 } from './logged-models.ts';
-import { countOf, keyValue, listOf, text } from '../request-shape.ts';
-import { nextPage, type Route, route, toPageRequest } from '../route.ts';
-import { LOGGED_MODEL_STATUSES } from '../status-names.ts';
 
 const oneModel = z.object({ model_id: text });
 const searchInput = z.object({

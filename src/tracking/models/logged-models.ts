@@ -5,9 +5,7 @@ import { sql } from 'kysely';
 import { isStatusError, StatusError } from '../../kube/status-error.ts';
 import { chunk } from '../../sql/insert-rows.ts';
 import { checkLoggedModelName } from '../check-name.ts';
-import { getActiveExperiment, isOwn, keepOwn } from '../runs/experiments.ts';
 import { PARAM_VALUE_LENGTH_MAX, RUN_TAG_VALUE_LENGTH_MAX } from '../limits.ts';
-import { toWire, type WireMetric } from '../runs/metrics.ts';
 import {
   append,
   checkParams,
@@ -19,6 +17,8 @@ import {
   setTags,
 } from '../owned-values.ts';
 import { type Page, type Paged, toPage } from '../page-token.ts';
+import { getActiveExperiment, isOwn, keepOwn } from '../runs/experiments.ts';
+import { toWire, type WireMetric } from '../runs/metrics.ts';
 import { nameRun } from '../runs/run-name.ts';
 import type { LoggedModelRow } from '../schema.ts';
 import { parseFilter } from '../search/search-filter.ts';

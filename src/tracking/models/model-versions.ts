@@ -1,17 +1,17 @@
 /** Versions of registered models: numbered, never renumbered. Knows stages and sources; files are elsewhere. */
 import { type SelectQueryBuilder, sql } from 'kysely';
 import { ignoreNotFound, StatusError } from '../../kube/status-error.ts';
-import type { Search } from '../runs/experiments.ts';
 import { MODEL_TAG_VALUE_LENGTH_MAX } from '../limits.ts';
 import { checkTags, deleteOwned, deleteTag, type KeyValue, setTags } from '../owned-values.ts';
 import { type Paged, toPage } from '../page-token.ts';
-import { splitPrompts } from './prompts.ts';
-import { getModelRow } from './registered-models.ts';
+import type { Search } from '../runs/experiments.ts';
 import type { ModelVersionRow, TrackingSchema, VersionStatus } from '../schema.ts';
 import { parseFilter } from '../search/search-filter.ts';
 import { parseOrder } from '../search/search-order.ts';
 import { type SearchTarget, toOrderBy, toWhere } from '../search/search-sql.ts';
 import { inTransaction, type Tracking, type VersionKey } from '../tracking.ts';
+import { splitPrompts } from './prompts.ts';
+import { getModelRow } from './registered-models.ts';
 import { checkUsable } from './version-status.ts';
 
 /** A version with its model's present name. */

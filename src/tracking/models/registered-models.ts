@@ -5,16 +5,16 @@ import { sql } from 'kysely';
 import { ignoreNotFound, StatusError } from '../../kube/status-error.ts';
 import { isUniqueViolation } from '../../sql/database-error.ts';
 import { checkAlias, checkModelName } from '../check-name.ts';
-import type { Search } from '../runs/experiments.ts';
 import { MODEL_TAG_VALUE_LENGTH_MAX } from '../limits.ts';
 import { checkTags, deleteOwned, deleteTag, type KeyValue, readOwned, setTags } from '../owned-values.ts';
 import { type Paged, toPage } from '../page-token.ts';
-import { splitPrompts } from './prompts.ts';
+import type { Search } from '../runs/experiments.ts';
 import type { AliasRow, RegisteredModelRow } from '../schema.ts';
 import { parseFilter } from '../search/search-filter.ts';
 import { parseOrder } from '../search/search-order.ts';
 import { type SearchTarget, toOrderBy, toWhere } from '../search/search-sql.ts';
 import { inTransaction, type Tracking } from '../tracking.ts';
+import { splitPrompts } from './prompts.ts';
 import { checkUsable } from './version-status.ts';
 
 export interface NewModel {

@@ -2,8 +2,11 @@
  * MLflow's model registry endpoints. Knows field names; registered-models.ts and model-versions.ts know what they do.
  */
 import { z } from 'zod';
-import { nothing } from '../runs/experiment-routes.ts';
 import { MODEL_RESULTS_DEFAULT, MODEL_RESULTS_MAX, VERSION_RESULTS_DEFAULT, VERSION_RESULTS_MAX } from '../limits.ts';
+import { countOf, keyValue, listOf, queryListOf, text } from '../request-shape.ts';
+import { nextPage, type Route, route, toPageRequest } from '../route.ts';
+import { nothing } from '../runs/experiment-routes.ts';
+import type { Tracking } from '../tracking.ts';
 import { judgeNew } from './judge-version.ts';
 import { getLoggedModelRow } from './logged-models.ts';
 import {
@@ -18,6 +21,7 @@ import {
   setVersionTag,
   type VersionId,
 } from './model-versions.ts';
+import { isPrompt } from './prompts.ts';
 import {
   createModel,
   deleteAlias,
@@ -30,12 +34,8 @@ import {
   setModelTag,
   updateModel,
 } from './registered-models.ts';
-import { isPrompt } from './prompts.ts';
-import { recordVersion } from './version-lineage.ts';
 import { showModels, showVersions } from './registry-view.ts';
-import { countOf, keyValue, listOf, queryListOf, text } from '../request-shape.ts';
-import { nextPage, type Route, route, toPageRequest } from '../route.ts';
-import type { Tracking } from '../tracking.ts';
+import { recordVersion } from './version-lineage.ts';
 import { checkSource } from './version-source.ts';
 import { checkUsable } from './version-status.ts';
 

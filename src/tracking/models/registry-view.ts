@@ -1,10 +1,10 @@
 /** Registered models and versions as MLflow's REST API shows them. Writes nothing. */
 import { chunk } from '../../sql/insert-rows.ts';
-import { type NamedVersion, ownerOf, selectLatest } from './model-versions.ts';
 import { append, type KeyValue, readOwned } from '../owned-values.ts';
-import { type Alias, readModelTags } from './registered-models.ts';
 import type { AliasRow, RegisteredModelRow, VersionStatus } from '../schema.ts';
 import type { Tracking } from '../tracking.ts';
+import { type NamedVersion, ownerOf, selectLatest } from './model-versions.ts';
+import { type Alias, readModelTags } from './registered-models.ts';
 
 const MODELS_AT_ONCE = 1_000;
 

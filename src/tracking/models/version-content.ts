@@ -1,12 +1,12 @@
 /** What a version is made of, as far as its files and its run tell: read for its bill of materials and its card. */
 import { parse as parseYaml } from 'yaml';
 import { isJsonObject, type JsonObject } from '../../base/json.ts';
-import { ignoreNotFound } from '../../kube/status-error.ts';
 import { getTree, type TreeFile } from '../../blobs/tree.ts';
+import { ignoreNotFound } from '../../kube/status-error.ts';
 import type { StoredFile } from '../artifacts/artifacts.ts';
-import { getVersion, type NamedVersion, type VersionId } from './model-versions.ts';
 import { getRun, type Run } from '../runs/run-view.ts';
 import type { Tracking } from '../tracking.ts';
+import { getVersion, type NamedVersion, type VersionId } from './model-versions.ts';
 import { listVersionFiles } from './version-files.ts';
 
 const TEXT_BYTES_MAX = 1024 * 1024;

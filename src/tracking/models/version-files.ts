@@ -3,11 +3,11 @@ import { ignoreNotFound } from '../../kube/status-error.ts';
 import { FILES_MAX } from '../../modelfiles/limits.ts';
 import { findArtifactPath, listFilesBelow, type StoredFile } from '../artifacts/artifacts.ts';
 import { SOURCE_STEPS_MAX } from '../limits.ts';
+import { getRunRow } from '../runs/runs.ts';
+import type { Tracking } from '../tracking.ts';
 import { getLoggedModelRow } from './logged-models.ts';
 import { getVersion } from './model-versions.ts';
 import { getAliasedVersion } from './registered-models.ts';
-import { getRunRow } from '../runs/runs.ts';
-import type { Tracking } from '../tracking.ts';
 
 /** The source itself, or what it leads to: `models:/m-...`, `models:/name/1`, `models:/name@alias` and `runs:/...` lead on. */
 export async function resolveSource(tracking: Tracking, source: string): Promise<string> {

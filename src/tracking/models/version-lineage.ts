@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { ignoreNotFound } from '../../kube/status-error.ts';
 import { recordEvents } from '../lineage/lineage.ts';
-import { readOwned } from '../owned-values.ts';
 import { namespaceOf, noun, PRODUCER } from '../lineage/plan-lineage.ts';
+import { readOwned } from '../owned-values.ts';
 import { readFlows } from '../runs/run-inputs.ts';
 import { getRunRow } from '../runs/runs.ts';
 import type { Tracking } from '../tracking.ts';

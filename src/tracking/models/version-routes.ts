@@ -4,12 +4,12 @@
  */
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { acceptVersion } from './accept-version.ts';
 import { trackingOf } from '../door.ts';
-import { getVersion } from './model-versions.ts';
 import { parseRequest, text } from '../request-shape.ts';
 import { type Route, route } from '../route.ts';
 import type { Shared } from '../tracking.ts';
+import { acceptVersion } from './accept-version.ts';
+import { getVersion } from './model-versions.ts';
 import { writeBom, writeCard } from './version-bom.ts';
 import { readVersionContent } from './version-content.ts';
 

@@ -3,9 +3,9 @@
  * rules and their words are mlflow/server/handlers.py's. Knows runs and logged models; registers nothing.
  */
 import { StatusError } from '../../kube/status-error.ts';
-import { getLoggedModelRow } from './logged-models.ts';
 import { getRunRow } from '../runs/runs.ts';
 import type { Tracking } from '../tracking.ts';
+import { getLoggedModelRow } from './logged-models.ts';
 
 export interface SourceClaim {
   readonly source: string;

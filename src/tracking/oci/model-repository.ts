@@ -4,6 +4,9 @@
  */
 import { ignoreNotFound, isStatusError } from '../../kube/status-error.ts';
 import { getVersion, listVersionsOf, type NamedVersion } from '../models/model-versions.ts';
+import { getAliasedVersion, listAliases } from '../models/registered-models.ts';
+import { checkUsable } from '../models/version-status.ts';
+import type { Tracking } from '../tracking.ts';
 import { blobUnknown, digestOf } from './oci-blobs.ts';
 import { ociError } from './oci-error.ts';
 import { checkManifest, type NewManifest, putManifest } from './oci-manifests.ts';
@@ -11,10 +14,7 @@ import { isDigest } from './oci-path.ts';
 import { findModelLayers } from './pushed-layers.ts';
 import { findPack, type Pack, type PackCache } from './ready-packs.ts';
 import { findPushedVersion, isPushedWith, listPushedTags, registerPack } from './register-pack.ts';
-import { getAliasedVersion, listAliases } from '../models/registered-models.ts';
 import type { KeptManifest, ReadableBlob, Repository } from './repository.ts';
-import type { Tracking } from '../tracking.ts';
-import { checkUsable } from '../models/version-status.ts';
 
 /** A model's repository, and the plain one of that name below it. */
 export interface ModelRepository {

@@ -6,8 +6,8 @@ import { createHash, type Hash } from 'node:crypto';
 import type { BlobStore, ByteRange, ByteSource, OpenBlob } from '../../blobs/blob-store.ts';
 import { contentKey } from '../../blobs/content.ts';
 import { isStatusError } from '../../kube/status-error.ts';
-import { ociError } from './oci-error.ts';
 import type { Tracking } from '../tracking.ts';
+import { ociError } from './oci-error.ts';
 
 /** A blob of a repository. */
 export interface OciBlob {

@@ -1,9 +1,10 @@
 /** Manifests and tags of repositories, as rows. A manifest is kept to the byte, when all its blobs are there. */
-import { ociError } from './oci-error.ts';
+
+import { inTransaction, type Tracking } from '../tracking.ts';
 import { digestOf, findBlob } from './oci-blobs.ts';
+import { ociError } from './oci-error.ts';
 import { type Descriptor, IMAGE_INDEX, type Manifest, parseManifest } from './oci-manifest.ts';
 import { isDigest, isTag } from './oci-path.ts';
-import { inTransaction, type Tracking } from '../tracking.ts';
 
 /** A manifest as it is sent. */
 export interface StoredManifest {

@@ -1,12 +1,12 @@
 /** Opens the repository of a name: a registered model's, or a plain one. */
 import type { ByteRange } from '../../blobs/blob-store.ts';
+import type { Tracking } from '../tracking.ts';
 import { openModelRepository } from './model-repository.ts';
-import { findModelName } from './oci-path.ts';
-import type { PackCache } from './ready-packs.ts';
 import { getBlob, openLinked } from './oci-blobs.ts';
 import { checkManifest, findManifest, listTags, manifestUnknown, putManifest } from './oci-manifests.ts';
+import { findModelName } from './oci-path.ts';
+import type { PackCache } from './ready-packs.ts';
 import type { Repository } from './repository.ts';
-import type { Tracking } from '../tracking.ts';
 
 /** Who asks, and what was made for those before. */
 export interface RepositoryContext {

@@ -6,8 +6,9 @@ import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { parseByteRange } from '../artifacts/byte-range.ts';
 import { callerOf, trackingOf } from '../door.ts';
-import { ociError, toOciAnswer } from './oci-error.ts';
+import type { Shared, Tracking } from '../tracking.ts';
 import { findBlob, linkBlob, unlinkBlob } from './oci-blobs.ts';
+import { ociError, toOciAnswer } from './oci-error.ts';
 import { MANIFEST_BYTES_MAX } from './oci-manifest.ts';
 import { deleteManifest, listReferrers } from './oci-manifests.ts';
 import {
@@ -20,10 +21,9 @@ import {
   VERSION_HEADER,
 } from './oci-path.ts';
 import { openRepository } from './oci-repository.ts';
-import type { Repository } from './repository.ts';
-import type { PackCache } from './ready-packs.ts';
 import { addChunk, beginOciUpload, cancelOciUpload, completeOciUpload, getOffset } from './oci-uploads.ts';
-import type { Shared, Tracking } from '../tracking.ts';
+import type { PackCache } from './ready-packs.ts';
+import type { Repository } from './repository.ts';
 
 const TAGS_MAX = 1_000;
 const CHALLENGE = 'Basic realm="athanor", charset="UTF-8"';

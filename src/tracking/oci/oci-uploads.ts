@@ -4,9 +4,9 @@
  */
 import type { BlobStat, BlobStore, ByteSource } from '../../blobs/blob-store.ts';
 import { isStatusError } from '../../kube/status-error.ts';
+import { UPLOADS_ROOT } from '../artifacts/uploads.ts';
 import { type OciBlob, putVerified } from './oci-blobs.ts';
 import { ociError } from './oci-error.ts';
-import { UPLOADS_ROOT } from '../artifacts/uploads.ts';
 
 /** One upload into a repository of a workspace. */
 export interface OciUpload {

@@ -7,13 +7,13 @@ import { contentKey } from '../../blobs/content.ts';
 import { getTree } from '../../blobs/tree.ts';
 import { ignoreNotFound } from '../../kube/status-error.ts';
 import { findArtifactPath, openArtifact } from '../artifacts/artifacts.ts';
-import { writePack } from './model-pack.ts';
 import type { NamedVersion } from '../models/model-versions.ts';
-import { parseManifest } from './oci-manifest.ts';
-import type { StoredManifest } from './oci-manifests.ts';
+import { resolveSource } from '../models/version-files.ts';
 import type { ModelVersionRow } from '../schema.ts';
 import type { Tracking } from '../tracking.ts';
-import { resolveSource } from '../models/version-files.ts';
+import { writePack } from './model-pack.ts';
+import { parseManifest } from './oci-manifest.ts';
+import type { StoredManifest } from './oci-manifests.ts';
 
 /** A blob of a version. */
 export interface PackBlob {

@@ -1,18 +1,18 @@
 /** A model that is pushed to a registry's repository becomes a version: unpacked, looked through, digest kept. */
 import { ignoreNotFound, isStatusError } from '../../kube/status-error.ts';
 import { rootOf } from '../artifacts/artifacts.ts';
+import { UPLOADS_ROOT } from '../artifacts/uploads.ts';
 import { checkAlias } from '../check-name.ts';
 import { judgeNew } from '../models/judge-version.ts';
 import { createVersion, getVersion, type NamedVersion } from '../models/model-versions.ts';
+import { createModel, getModelRow, setAlias } from '../models/registered-models.ts';
+import type { Tracking } from '../tracking.ts';
 import { digestOf } from './oci-blobs.ts';
 import { ociError } from './oci-error.ts';
 import type { NewManifest } from './oci-manifests.ts';
 import { isDigest } from './oci-path.ts';
 import type { ModelLayer } from './pushed-layers.ts';
-import { createModel, getModelRow, setAlias } from '../models/registered-models.ts';
-import type { Tracking } from '../tracking.ts';
 import { unpackModel } from './unpack-model.ts';
-import { UPLOADS_ROOT } from '../artifacts/uploads.ts';
 
 /** A manifest whose blobs are there. */
 export interface ArrivedPack {

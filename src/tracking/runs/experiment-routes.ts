@@ -1,5 +1,9 @@
 /** MLflow's experiment endpoints. Knows field names; experiments.ts knows what they do. */
 import { z } from 'zod';
+import { SEARCH_RESULTS_DEFAULT, SEARCH_RESULTS_MAX } from '../limits.ts';
+import { countOf, keyValue, listOf, queryListOf, text } from '../request-shape.ts';
+import { nextPage, type Route, route, toPageRequest } from '../route.ts';
+import type { Tracking } from '../tracking.ts';
 import {
   createExperiment,
   deleteExperimentTag,
@@ -10,11 +14,7 @@ import {
   setExperimentStage,
   setExperimentTag,
 } from './experiments.ts';
-import { SEARCH_RESULTS_DEFAULT, SEARCH_RESULTS_MAX } from '../limits.ts';
-import { countOf, keyValue, listOf, queryListOf, text } from '../request-shape.ts';
-import { nextPage, type Route, route, toPageRequest } from '../route.ts';
 import { searchDatasets } from './run-inputs.ts';
-import type { Tracking } from '../tracking.ts';
 
 const oneExperiment = z.object({ experiment_id: text });
 const viewNames = ['ACTIVE_ONLY', 'DELETED_ONLY', 'ALL'] as const;

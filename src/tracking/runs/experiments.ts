@@ -3,6 +3,7 @@ import { type RawBuilder, sql } from 'kysely';
 import { ignoreNotFound, isStatusError, StatusError } from '../../kube/status-error.ts';
 import { isUniqueViolation } from '../../sql/database-error.ts';
 import { chunk } from '../../sql/insert-rows.ts';
+import { checkOwnPath, findArtifactPath, rootOf } from '../artifacts/artifacts.ts';
 import { checkExperimentName } from '../check-name.ts';
 import { EXPERIMENT_TAG_VALUE_LENGTH_MAX } from '../limits.ts';
 import { checkTags, deleteTag, type KeyValue, readOwned, setTags } from '../owned-values.ts';
@@ -11,7 +12,6 @@ import type { ExperimentRow, LifecycleStage } from '../schema.ts';
 import { parseFilter } from '../search/search-filter.ts';
 import { parseOrder } from '../search/search-order.ts';
 import { type SearchTarget, toOrderBy, toWhere } from '../search/search-sql.ts';
-import { checkOwnPath, findArtifactPath, rootOf } from '../artifacts/artifacts.ts';
 import { DEFAULT_WORKSPACE, inTransaction, nextNumber, type Tracking } from '../tracking.ts';
 
 /** As MLflow's REST API shows one. */

@@ -1,5 +1,9 @@
 /** Where importers bring what another tracker kept. Of ours alone: MLflow has no such endpoints. */
 import { z } from 'zod';
+import { int64, keyValue, listOf, text } from '../request-shape.ts';
+import { type Route, route } from '../route.ts';
+import { RUN_STATUSES } from '../status-names.ts';
+import type { Imported } from './imports.ts';
 import {
   importExperiment,
   importLoggedModel,
@@ -8,11 +12,7 @@ import {
   importRun,
   importVersion,
 } from './imports.ts';
-import type { Imported } from './imports.ts';
 import { datasetInput, metricFields } from './run-shapes.ts';
-import { int64, keyValue, listOf, text } from '../request-shape.ts';
-import { type Route, route } from '../route.ts';
-import { RUN_STATUSES } from '../status-names.ts';
 
 /** MLflow keeps the number in 32 bits. */
 const VERSION_MAX = 2 ** 31 - 1;

@@ -5,17 +5,17 @@
 import { ignoreNotFound, StatusError } from '../../kube/status-error.ts';
 import { insertRows } from '../../sql/insert-rows.ts';
 import { checkExperimentName, checkModelName, cutText } from '../check-name.ts';
-import { createExperiment, getExperiment, getExperimentByName } from './experiments.ts';
-import { judgeNew } from '../models/judge-version.ts';
 import { MODEL_TAG_VALUE_LENGTH_MAX, PARAM_VALUE_LENGTH_MAX, RUN_TAG_VALUE_LENGTH_MAX } from '../limits.ts';
-import { checkPoints, logMetrics, type MetricPoint } from './metrics.ts';
+import { judgeNew } from '../models/judge-version.ts';
 import { ownerOf } from '../models/model-versions.ts';
-import { checkParams, checkTags, type KeyValue, type Owner } from '../owned-values.ts';
 import { createModel, getModelRow } from '../models/registered-models.ts';
-import { type DatasetInput, type RunFlow, toInputRow } from './run-inputs.ts';
+import { checkSource } from '../models/version-source.ts';
+import { checkParams, checkTags, type KeyValue, type Owner } from '../owned-values.ts';
 import type { LoggedModelRow, ModelVersionRow, RunRow } from '../schema.ts';
 import { inTransaction, type Tracking } from '../tracking.ts';
-import { checkSource } from '../models/version-source.ts';
+import { createExperiment, getExperiment, getExperimentByName } from './experiments.ts';
+import { checkPoints, logMetrics, type MetricPoint } from './metrics.ts';
+import { type DatasetInput, type RunFlow, toInputRow } from './run-inputs.ts';
 
 /** What has a life of its own before it comes here. */
 export interface ImportedExperiment {

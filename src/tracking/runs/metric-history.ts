@@ -2,11 +2,11 @@
 import { type RawBuilder, type SqlBool, sql } from 'kysely';
 import { ignoreNotFound, StatusError } from '../../kube/status-error.ts';
 import { HISTORY_PAGE_MAX } from '../limits.ts';
-import { toWire, type WireMetric } from './metrics.ts';
 import { type Page, type Paged, toPage } from '../page-token.ts';
-import { getRunRow } from './runs.ts';
 import type { MetricRow } from '../schema.ts';
 import type { Tracking } from '../tracking.ts';
+import { toWire, type WireMetric } from './metrics.ts';
+import { getRunRow } from './runs.ts';
 
 /** The order of the table's key within a run's metric. */
 const ORDER = sql`step, timestamp, value, is_nan`;

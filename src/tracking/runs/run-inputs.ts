@@ -2,7 +2,6 @@
 import { StatusError } from '../../kube/status-error.ts';
 import { chunk, insertRows } from '../../sql/insert-rows.ts';
 import { checkLength } from '../check-name.ts';
-import { keepOwn } from './experiments.ts';
 import {
   DATASET_LENGTHS_MAX,
   DATASET_SEARCH_EXPERIMENTS_MAX,
@@ -12,9 +11,10 @@ import {
   INPUT_TAG_VALUE_LENGTH_MAX,
 } from '../limits.ts';
 import { append, type KeyValue } from '../owned-values.ts';
-import { checkCount, getActiveRun } from './runs.ts';
 import type { InputRow, RunModelRow } from '../schema.ts';
 import { inTransaction, type Tracking } from '../tracking.ts';
+import { keepOwn } from './experiments.ts';
+import { checkCount, getActiveRun } from './runs.ts';
 
 /** A data set and what for. */
 export interface DatasetInput {

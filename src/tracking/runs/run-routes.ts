@@ -3,7 +3,6 @@ import { z } from 'zod';
 import { isJsonObject } from '../../base/json.ts';
 import { ignoreNotFound } from '../../kube/status-error.ts';
 import { findArtifactPath, listArtifacts } from '../artifacts/artifacts.ts';
-import { nothing, viewType } from './experiment-routes.ts';
 import {
   BULK_RUNS_MAX,
   HISTORY_PAGE_MAX,
@@ -11,15 +10,16 @@ import {
   SEARCH_RESULTS_DEFAULT,
   SEARCH_RESULTS_MAX,
 } from '../limits.ts';
-import { parseSteps, readHistories, readHistory, sampleHistories } from './metric-history.ts';
 import { recordModel } from '../models/record-model.ts';
+import { ACCOUNT_TAG } from '../models/version-lineage.ts';
 import { countOf, int64, keyValue, listOf, MISSING, queryListOf, SEE_DOCS, text } from '../request-shape.ts';
 import { nextPage, type Route, route, toPageRequest } from '../route.ts';
-import { logInputs, logOutputs } from './run-inputs.ts';
 import { findRunStatus, RUN_STATUSES } from '../status-names.ts';
+import { nothing, viewType } from './experiment-routes.ts';
+import { parseSteps, readHistories, readHistory, sampleHistories } from './metric-history.ts';
+import { logInputs, logOutputs } from './run-inputs.ts';
 import { datasetInput, metricFields } from './run-shapes.ts';
 import { getRun, searchRuns, toRunInfo } from './run-view.ts';
-import { ACCOUNT_TAG } from '../models/version-lineage.ts';
 import { createRun, deleteRunTag, getRunRow, logBatch, setRunStage, updateRun } from './runs.ts';
 
 /** A request about one run; old clients say run_uuid, new ones both. */

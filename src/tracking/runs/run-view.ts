@@ -1,16 +1,16 @@
 /** Whole runs as MLflow's REST API shows them, one or a page of them. Writes nothing. */
 import { sql } from 'kysely';
 import { chunk } from '../../sql/insert-rows.ts';
-import { keepOwn, type Search, stageOf } from './experiments.ts';
-import { readLatest, type WireMetric } from './metrics.ts';
 import { type KeyValue, readOwned } from '../owned-values.ts';
 import type { Paged } from '../page-token.ts';
-import { readFlows, type RunFlow } from './run-inputs.ts';
-import { getRunRow } from './runs.ts';
 import type { RunRow } from '../schema.ts';
 import { inOrder, searchIds } from '../search/search-ids.ts';
 import type { IdTarget } from '../search/search-sql.ts';
 import type { Tracking } from '../tracking.ts';
+import { keepOwn, type Search, stageOf } from './experiments.ts';
+import { readLatest, type WireMetric } from './metrics.ts';
+import { type RunFlow, readFlows } from './run-inputs.ts';
+import { getRunRow } from './runs.ts';
 
 /** MLflow's RunInfo; `end_time` is absent while the run goes on. */
 export interface RunInfo extends Omit<RunRow, 'end_time'> {

@@ -1,7 +1,6 @@
 /** Runs: one execution each, with parameters, metrics and tags. Knows their life; nothing of HTTP. */
 import { sql } from 'kysely';
 import { StatusError } from '../../kube/status-error.ts';
-import { getActiveExperiment, isOwn } from './experiments.ts';
 import {
   ITEMS_PER_BATCH_MAX,
   METRICS_PER_BATCH_MAX,
@@ -10,11 +9,12 @@ import {
   RUN_TAG_VALUE_LENGTH_MAX,
   TAGS_PER_BATCH_MAX,
 } from '../limits.ts';
-import { checkPoints, logMetrics, type MetricPoint } from './metrics.ts';
 import { checkParams, checkTags, deleteTag, type KeyValue, setParams, setTags } from '../owned-values.ts';
-import { nameRun } from './run-name.ts';
 import type { LifecycleStage, RunRow, RunStatus } from '../schema.ts';
 import { inTransaction, type Tracking } from '../tracking.ts';
+import { getActiveExperiment, isOwn } from './experiments.ts';
+import { checkPoints, logMetrics, type MetricPoint } from './metrics.ts';
+import { nameRun } from './run-name.ts';
 
 const NAME_TAG = 'mlflow.runName';
 const TAG_RULE = { lengthMax: RUN_TAG_VALUE_LENGTH_MAX, tooLong: 'cut' } as const;

@@ -4,11 +4,11 @@
  */
 import { type RawBuilder, sql } from 'kysely';
 import { type Page, type Paged, toPage } from '../page-token.ts';
+import type { Tracking } from '../tracking.ts';
 import { parseFilter } from './search-filter.ts';
 import { parseOrder } from './search-order.ts';
 import { findBest, findRare } from './search-shortcuts.ts';
 import { type IdTarget, planOrder, toWhere } from './search-sql.ts';
-import type { Tracking } from '../tracking.ts';
 
 /** What is asked for; `where` is what the noun itself demands. */
 export interface IdSearch {

@@ -4,10 +4,10 @@
  */
 import { type RawBuilder, sql } from 'kysely';
 import type { Page } from '../page-token.ts';
+import type { Tracking } from '../tracking.ts';
 import type { Condition } from './search-filter.ts';
 import type { Order } from './search-order.ts';
 import type { IdTarget } from './search-sql.ts';
-import type { Tracking } from '../tracking.ts';
 
 /** A value is rare when at most so many have it: reading those costs less than walking a million. */
 const RARE_MAX = 10_000;

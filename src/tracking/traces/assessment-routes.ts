@@ -1,5 +1,8 @@
 /** MLflow's assessment endpoints. Knows field names; assessments.ts knows what they do. */
 import { z } from 'zod';
+import { text } from '../request-shape.ts';
+import { type Route, route } from '../route.ts';
+import { nothing } from '../runs/experiment-routes.ts';
 import {
   type AssessmentChange,
   createAssessment,
@@ -7,9 +10,6 @@ import {
   getAssessment,
   updateAssessment,
 } from './assessments.ts';
-import { nothing } from '../runs/experiment-routes.ts';
-import { text } from '../request-shape.ts';
-import { type Route, route } from '../route.ts';
 
 const source = z.object({ source_type: z.string().default('HUMAN'), source_id: z.string().default('default') });
 

@@ -3,9 +3,9 @@ import { ignoreNotFound, isStatusError, StatusError } from '../../kube/status-er
 import { chunk } from '../../sql/insert-rows.ts';
 import { append } from '../owned-values.ts';
 import type { AssessmentKind, AssessmentRow } from '../schema.ts';
+import { inTransaction, type Tracking } from '../tracking.ts';
 import { toTimestamp } from './trace-times.ts';
 import { getTraceRow } from './traces.ts';
-import { inTransaction, type Tracking } from '../tracking.ts';
 
 /** MLflow's Assessment; exactly one of feedback, expectation and issue is there. */
 export interface Assessment {

@@ -3,10 +3,10 @@ import { z } from 'zod';
 import { TRACE_RESULTS_DEFAULT, TRACE_RESULTS_MAX } from '../limits.ts';
 import { countOf, int64, keyValue, listOf, queryListOf, text } from '../request-shape.ts';
 import { nextPage, type Route, route, toPageRequest } from '../route.ts';
+import type { Tracking } from '../tracking.ts';
 import { oneTrace } from './trace-routes.ts';
 import { searchTraces, showOldTraces } from './trace-view.ts';
 import { endTrace, getTraceRow, IN_PROGRESS, startTrace } from './traces.ts';
-import type { Tracking } from '../tracking.ts';
 
 const states = ['TRACE_STATUS_UNSPECIFIED', 'OK', 'ERROR', IN_PROGRESS] as const;
 const state = z.preprocess((value) => states[Number(value)] ?? value, z.enum(states));

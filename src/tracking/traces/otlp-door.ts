@@ -5,10 +5,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { StatusError } from '../../kube/status-error.ts';
 import { trackingOf } from '../door.ts';
 import { OTLP_BODY_BYTES_MAX } from '../limits.ts';
+import type { Shared } from '../tracking.ts';
 import { decodeSpans, type OtlpSpan, parseSpans } from './otlp.ts';
 import { logSpans } from './spans.ts';
 import { linkTraces } from './traces.ts';
-import type { Shared } from '../tracking.ts';
 
 const PATH = '/v1/traces';
 const TYPES = ['application/x-protobuf', 'application/json'] as const;

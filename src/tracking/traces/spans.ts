@@ -1,14 +1,14 @@
 /** Spans of traces: the steps of a call, kept as OTLP sent them. Makes the trace when its spans come first. */
 import { isJsonObject } from '../../base/json.ts';
 import { chunk, insertRows } from '../../sql/insert-rows.ts';
-import { getActiveExperiment, type Experiment } from '../runs/experiments.ts';
 import { cutText } from '../check-name.ts';
 import { PREVIEW_LENGTH_MAX } from '../limits.ts';
-import { type Attribute, type OtlpSpan, toJson } from './otlp.ts';
 import { append, type KeyValue } from '../owned-values.ts';
+import { type Experiment, getActiveExperiment } from '../runs/experiments.ts';
 import type { SpanRow, TraceRow } from '../schema.ts';
-import { claimTraces, IN_PROGRESS, locationTag, setOwned, TRACE_METADATA, TRACE_TAG } from './traces.ts';
 import { inTransaction, type Tracking } from '../tracking.ts';
+import { type Attribute, type OtlpSpan, toJson } from './otlp.ts';
+import { claimTraces, IN_PROGRESS, locationTag, setOwned, TRACE_METADATA, TRACE_TAG } from './traces.ts';
 
 const ATTRIBUTE = {
   requestId: 'mlflow.traceRequestId',

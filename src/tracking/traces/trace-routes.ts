@@ -1,16 +1,16 @@
 /** MLflow's trace endpoints in their present form (v3). Knows field names; traces.ts and spans.ts know what they do. */
 import { z } from 'zod';
 import { isStatusError, StatusError } from '../../kube/status-error.ts';
-import { nothing } from '../runs/experiment-routes.ts';
 import { TRACE_RESULTS_DEFAULT, TRACE_RESULTS_MAX } from '../limits.ts';
-import { assessmentShape } from './assessment-routes.ts';
-import { createAssessment } from './assessments.ts';
 import { countOf, int64, listOf, queryListOf, text } from '../request-shape.ts';
 import { nextPage, type Route, route, toPageRequest } from '../route.ts';
+import { nothing } from '../runs/experiment-routes.ts';
+import type { Tracking } from '../tracking.ts';
+import { assessmentShape } from './assessment-routes.ts';
+import { createAssessment } from './assessments.ts';
 import { parseDuration, parseTimestamp } from './trace-times.ts';
 import { searchTraces, showTraces, showWholeTraces } from './trace-view.ts';
 import { deleteTraces, deleteTraceTag, getTraceRow, linkTraces, setTraceTag, startTrace } from './traces.ts';
-import type { Tracking } from '../tracking.ts';
 
 const texts = z.record(z.string(), z.string()).default({});
 const location = z.object({ mlflow_experiment: z.object({ experiment_id: text }).optional() });

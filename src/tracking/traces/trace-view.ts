@@ -1,17 +1,17 @@
 /** Traces as MLflow's REST API shows them, in its present form and in the older one. Writes nothing. */
 import { sql } from 'kysely';
-import { type Assessment, readAssessments } from './assessments.ts';
-import { keepOwn, type Search } from '../runs/experiments.ts';
-import type { OtlpSpan } from './otlp.ts';
 import { type KeyValue, readOwned } from '../owned-values.ts';
 import type { Paged } from '../page-token.ts';
+import { keepOwn, type Search } from '../runs/experiments.ts';
 import type { TraceRow } from '../schema.ts';
 import { inOrder, searchIds } from '../search/search-ids.ts';
 import type { IdTarget } from '../search/search-sql.ts';
+import type { Tracking } from '../tracking.ts';
+import { type Assessment, readAssessments } from './assessments.ts';
+import type { OtlpSpan } from './otlp.ts';
 import { readSpans } from './spans.ts';
 import { toDuration, toTimestamp } from './trace-times.ts';
 import { TRACE_METADATA, TRACE_TAG } from './traces.ts';
-import type { Tracking } from '../tracking.ts';
 
 /** MLflow's TraceInfoV3. */
 export interface TraceInfo {
