@@ -25,7 +25,9 @@ function createProgram(): Command {
     .version('0.1.0')
     .option('--home <folder>', 'everything Athanor keeps (default: $ATHANOR_HOME or ~/.athanor)')
     .enablePositionalOptions()
-    .showHelpAfterError('(see athanor --help)');
+    .showHelpAfterError('(see athanor --help)')
+    // Commander ends with 1 for a wrong command line; ours is 2 (exit.ts), for verbs added from here on too.
+    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
   addLifeVerbs(program);
   addObjectVerbs(program);
   addWorkVerbs(program);

@@ -162,9 +162,10 @@ const refusals: Readonly<Record<string, readonly [readonly string[], number, Reg
   'a version that is not there': [['models', 'promote', 'digits-model', '9'], 3, /version=9\) not found/],
   'a version accepted without a reason': [
     ['models', 'accept', 'digits-model', '1'],
-    1,
+    2,
     /required option '--reason <text>'/,
   ],
+  'an option that nobody knows': [['runs', '--bogus'], 2, /unknown option '--bogus'/],
   'an alias that is reserved': [['models', 'promote', 'digits-model', '1', '--alias', 'latest'], 1, /reserved/],
   'a file that is not there': [['artifacts', 'try-0', 'nothing'], 3, /it has no file nothing/],
   'a model URI of another form': [['artifacts', 'models:/digits-model'], 2, /use models:\/name\/version/],
