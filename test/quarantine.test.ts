@@ -13,6 +13,8 @@ import { until } from './until.ts';
 
 const EVIL = "cposix\nsystem\n(S'echo athanor'\ntR.";
 const WHY = /^model\.pkl: pickle-import: posix\.system, /;
+/** More versions than one page of anything. */
+const MANY = 1_200;
 const home = mkdtempSync(join(tmpdir(), 'athanor-judge-'));
 const database = { path: join(home, 'rows.db') };
 after(() => rmSync(home, { recursive: true, force: true }));
@@ -57,8 +59,8 @@ async function register(
   return (made.json as { model_version: Version }).model_version;
 }
 
-async function findVersion(server: TrackingServer, name: string): Promise<Version> {
-  const { json } = await mlflow(server, `model-versions/get?name=${name}&version=1`);
+async function findVersion(server: TrackingServer, name: string, version = 1): Promise<Version> {
+  const { json } = await mlflow(server, `model-versions/get?name=${name}&version=${version}`);
   return (json as { model_version: Version }).model_version;
 }
 
@@ -155,8 +157,22 @@ test('what was not looked through before a restart is afterwards', async () => {
   const pending = { status: 'PENDING_REGISTRATION', status_message: '', digest: null, size_bytes: null } as const;
   const left = rows.db.selectFrom('tracking_registered_models').select('model_key').where('name', '=', 'left');
   await rows.db.updateTable('tracking_model_versions').set(pending).where('model_key', 'in', left).execute();
+  const first = await rows.db
+    .selectFrom('tracking_model_versions')
+    .selectAll()
+    .where('model_key', 'in', left)
+    .executeTakeFirstOrThrow();
+  for (let version = 2; version <= MANY; version++) {
+    await rows.db
+      .insertInto('tracking_model_versions')
+      .values({ ...first, version })
+      .execute();
+  }
   await rows.close();
   await withServer(async (server) => {
-    await until('it failed', async () => (await findVersion(server, 'left')).status === 'FAILED_REGISTRATION');
+    const isJudged = async (version: number) =>
+      (await findVersion(server, 'left', version)).status === 'FAILED_REGISTRATION';
+    await until('the first failed', () => isJudged(1));
+    await until('the last failed', () => isJudged(MANY));
   });
 });

@@ -1,5 +1,6 @@
 /** Trees: an immutable list of a folder's files, kept by content; the list's digest is the folder's version. */
 import { createHash } from 'node:crypto';
+import { text } from 'node:stream/consumers';
 import { canonicalJson } from '../base/json.ts';
 import { StatusError } from '../kube/status-error.ts';
 import { compareKeys, findKeyProblem } from './blob-key.ts';
@@ -50,9 +51,7 @@ function toManifest(files: readonly TreeFile[]): { readonly sorted: readonly Tre
 export async function getTree(store: BlobStore, digest: string): Promise<Tree> {
   const { sizeBytes, body } = await openContent(store, digest);
   if (sizeBytes > MANIFEST_BYTES_MAX) throw notATree(digest, 'it is too large');
-  const parts: Uint8Array[] = [];
-  for await (const bytes of body) parts.push(bytes);
-  return { digest, files: parseManifest(digest, Buffer.concat(parts).toString()) };
+  return { digest, files: parseManifest(digest, await text(body)) };
 }
 
 /** Number and size of the files of a tree. */

@@ -2,6 +2,7 @@
  * Artifacts that come in parts, for stores that take none themselves: parts are files of their own under a reserved
  * place, and become the artifact at once when all are there. Knows the blob store; opens no socket.
  */
+import { text } from 'node:stream/consumers';
 import type { Clock } from '../../base/clock.ts';
 import type { ArrivedPart, BlobStore, ByteSource } from '../../blobs/blob-store.ts';
 import { isStatusError, StatusError } from '../../kube/status-error.ts';
@@ -109,14 +110,12 @@ async function checkPath(blobs: BlobStore, upload: Upload, path: string): Promis
 }
 
 async function readPath(blobs: BlobStore, upload: Upload): Promise<string> {
-  const chunks: Uint8Array[] = [];
   const opened = await blobs.open(`${folderOf(upload)}/path`).catch((error: unknown) => {
     if (!isStatusError(error, 'NotFound')) throw error;
     const message = `No such upload: '${upload.uploadId}'. It is over or was given up.`;
     throw new StatusError('NotFound', message, { cause: error });
   });
-  for await (const bytes of opened.body) chunks.push(bytes);
-  return Buffer.concat(chunks).toString();
+  return text(opened.body);
 }
 
 async function forget(blobs: BlobStore, prefix: string): Promise<void> {

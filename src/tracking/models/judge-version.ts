@@ -14,7 +14,6 @@ import { selectVersionByKey } from './model-versions.ts';
 import { listVersionFiles } from './version-files.ts';
 
 const PENDING = 'PENDING_REGISTRATION';
-const KEYS_AT_ONCE = 1_000;
 
 type Judgement = Pick<ModelVersionRow, 'status' | 'status_message' | 'digest' | 'size_bytes'>;
 
@@ -134,7 +133,7 @@ export function createJudge({ atOnceBytes, onSurprise }: JudgeOptions): RunningJ
 
 async function findPending({ db }: Shared): Promise<readonly VersionKey[]> {
   const query = db.selectFrom('tracking_model_versions').select(['model_key', 'version']);
-  return query.where('status', '=', PENDING).orderBy('creation_time').limit(KEYS_AT_ONCE).execute();
+  return query.where('status', '=', PENDING).orderBy('creation_time').execute();
 }
 
 async function judgeLater(shared: Shared, key: VersionKey, signal: AbortSignal): Promise<void> {

@@ -1,4 +1,5 @@
 /** What a version is made of, as far as its files and its run tell: read for its bill of materials and its card. */
+import { text } from 'node:stream/consumers';
 import { parse as parseYaml } from 'yaml';
 import { isJsonObject, type JsonObject } from '../../base/json.ts';
 import { getTree, type TreeFile } from '../../blobs/tree.ts';
@@ -57,27 +58,25 @@ export async function readVersionContent(tracking: Tracking, id: VersionId): Pro
 async function readText(files: readonly StoredFile[], path: string): Promise<string> {
   const file = files.find((one) => one.path === path);
   if (!file || file.sizeBytes > TEXT_BYTES_MAX) return '';
-  const parts: Uint8Array[] = [];
-  for await (const part of file.stream(0, file.sizeBytes)) parts.push(part);
-  return Buffer.concat(parts).toString();
+  return text(file.stream(0, file.sizeBytes));
 }
 
 /** Of a file that is missing or no YAML, nothing: it is some user's. */
 async function readYaml(files: readonly StoredFile[], path: string): Promise<JsonObject> {
+  const content = await readText(files, path);
   try {
-    const value: unknown = parseYaml(await readText(files, path), { maxAliasCount: 10, logLevel: 'silent' });
+    const value: unknown = parseYaml(content, { maxAliasCount: 10, logLevel: 'silent' });
     return isJsonObject(value) ? value : {};
-  } catch (error) {
-    if (error instanceof Error) return {};
-    throw error;
+  } catch {
+    return {};
   }
 }
 
 /** MLflow keeps them as JSON in a text: columns with a type, or tensors with a shape. */
-function readFields(text: unknown): readonly ModelField[] {
+function readFields(written: unknown): readonly ModelField[] {
   let fields: unknown;
   try {
-    fields = typeof text === 'string' ? JSON.parse(text) : [];
+    fields = typeof written === 'string' ? JSON.parse(written) : [];
   } catch {
     return [];
   }

@@ -2,8 +2,9 @@
  * Blobs on their way in: chunks are files of their own below the place of uploads, where the abandoned are collected,
  * and become a blob at once when the digest holds. Knows the store; no rows.
  */
+import { text } from 'node:stream/consumers';
 import type { BlobStat, BlobStore, ByteSource } from '../../blobs/blob-store.ts';
-import { isStatusError } from '../../kube/status-error.ts';
+import { ignoreNotFound, isStatusError } from '../../kube/status-error.ts';
 import { UPLOADS_ROOT } from '../artifacts/uploads.ts';
 import { type OciBlob, putVerified } from './oci-blobs.ts';
 import { ociError } from './oci-error.ts';
@@ -96,13 +97,8 @@ function sumBytes(chunks: readonly BlobStat[]): number {
 }
 
 async function checkUpload(blobs: BlobStore, upload: OciUpload): Promise<void> {
-  const parts: Uint8Array[] = [];
-  try {
-    for await (const part of (await blobs.open(`${folderOf(upload)}/oci`)).body) parts.push(part);
-  } catch (error) {
-    throw isStatusError(error, 'NotFound') ? unknown(upload) : error;
-  }
-  if (Buffer.concat(parts).toString() !== upload.repository) throw unknown(upload);
+  const opened = await blobs.open(`${folderOf(upload)}/oci`).catch(ignoreNotFound);
+  if (!opened || (await text(opened.body)) !== upload.repository) throw unknown(upload);
 }
 
 function outOfOrder(startsAt: number, offset: number): Error {

@@ -27,7 +27,8 @@ export interface SearchTarget extends Searchable {
   /** Table of its metrics and the column there that names it. */
   readonly metrics?: {
     readonly table: string;
-    readonly column: string /** One row of each key. */;
+    readonly column: string;
+    /** One row of each key. */
     readonly isUnique?: boolean;
   };
   /** Attributes that a row may lack; without the list, any may. */
