@@ -1,5 +1,5 @@
 /** Lets clients reach a bucket themselves, by URLs that AWS's own client signs. Knows keys; nothing of who may ask. */
-import { isStatusError } from '../kube/status-error.ts';
+import { ignoreNotFound } from '../kube/status-error.ts';
 import type { ArrivedPart, DirectAccess } from './blob-store.ts';
 import type { S3Bucket } from './s3-bucket.ts';
 import { TEMPORARY_FOLDER } from './temporary-files.ts';
@@ -37,9 +37,7 @@ export function createDirectAccess(s3: S3Bucket, checkPlace: (key: string) => Pr
         .ask(`give up the upload of ${key}`, async () => {
           await client.send(new sdk.AbortMultipartUploadCommand({ ...s3.at(key), UploadId: uploadId }));
         })
-        .catch((error: unknown) => {
-          if (!isStatusError(error, 'NotFound')) throw error;
-        }),
+        .catch(ignoreNotFound),
     signRead: async (key, seconds) => {
       const { ContentLength = 0 } = await s3.ask(`read ${key}`, () =>
         client.send(new sdk.HeadObjectCommand(s3.at(key))),

@@ -3,7 +3,7 @@
  * nothing of what it holds. S3 has no folders: that no file lies below another is looked up, not guaranteed.
  */
 import { randomUUID } from 'node:crypto';
-import { isStatusError, StatusError } from '../kube/status-error.ts';
+import { ignoreNotFound, isStatusError, StatusError } from '../kube/status-error.ts';
 import { checkKey, findKeyProblem } from './blob-key.ts';
 import type {
   BlobStat,
@@ -103,9 +103,7 @@ class S3Store implements BlobStore {
     const { client, sdk } = this.#s3;
     await this.#s3
       .ask(`delete ${key}`, () => client.send(new sdk.DeleteObjectCommand(this.#s3.at(key))))
-      .catch((error: unknown) => {
-        if (!isStatusError(error, 'NotFound')) throw error;
-      });
+      .catch(ignoreNotFound);
   }
 
   async #listPage(

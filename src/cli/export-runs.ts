@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { isStatusError, StatusError } from '../kube/status-error.ts';
+import { ignoreNotFound, StatusError } from '../kube/status-error.ts';
 import type { CommandContext } from './context.ts';
 import { formatValue, parseFormat } from './output.ts';
 import { readHistory } from './run-history.ts';
@@ -147,9 +147,7 @@ function dropUndefined(values: Readonly<Record<string, string | number | undefin
 async function findExperiment(door: TrackingClient, nameOrId: string): Promise<string> {
   type Answer = { readonly experiment: { readonly experiment_id: string } };
   const byName = new URLSearchParams({ experiment_name: nameOrId });
-  const found = await door.ask<Answer>(`experiments/get-by-name?${byName}`).catch((error: unknown) => {
-    if (!isStatusError(error, 'NotFound')) throw error;
-  });
+  const found = await door.ask<Answer>(`experiments/get-by-name?${byName}`).catch(ignoreNotFound);
   if (found) return found.experiment.experiment_id;
   if (!/^\d+$/.test(nameOrId)) throw new StatusError('NotFound', `cannot export: there is no experiment '${nameOrId}'`);
   return (await door.ask<Answer>(`experiments/get?experiment_id=${nameOrId}`)).experiment.experiment_id;

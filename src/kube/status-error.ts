@@ -83,6 +83,13 @@ export function ignoreNotFound(error: unknown): undefined {
   throw error;
 }
 
+/** For `catch`: what is not there, in the words of whoever asked for it. */
+export function sayNotFound(message: string): (error: unknown) => never {
+  return (error) => {
+    throw isStatusError(error, 'NotFound') ? new StatusError('NotFound', message, { cause: error }) : error;
+  };
+}
+
 /** Any thrown value as a StatusError: what is not one becomes InternalError, with the cause kept and its text shown. */
 export function toStatusError(error: unknown): StatusError {
   if (error instanceof StatusError) return error;

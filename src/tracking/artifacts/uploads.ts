@@ -5,7 +5,7 @@
 import { text } from 'node:stream/consumers';
 import type { Clock } from '../../base/clock.ts';
 import type { ArrivedPart, BlobStore, ByteSource } from '../../blobs/blob-store.ts';
-import { isStatusError, StatusError } from '../../kube/status-error.ts';
+import { isStatusError, sayNotFound, StatusError } from '../../kube/status-error.ts';
 import { putArtifact } from './artifacts.ts';
 
 /** As S3 has it. */
@@ -110,11 +110,9 @@ async function checkPath(blobs: BlobStore, upload: Upload, path: string): Promis
 }
 
 async function readPath(blobs: BlobStore, upload: Upload): Promise<string> {
-  const opened = await blobs.open(`${folderOf(upload)}/path`).catch((error: unknown) => {
-    if (!isStatusError(error, 'NotFound')) throw error;
-    const message = `No such upload: '${upload.uploadId}'. It is over or was given up.`;
-    throw new StatusError('NotFound', message, { cause: error });
-  });
+  const opened = await blobs
+    .open(`${folderOf(upload)}/path`)
+    .catch(sayNotFound(`No such upload: '${upload.uploadId}'. It is over or was given up.`));
   return text(opened.body);
 }
 

@@ -2,7 +2,7 @@
  * Logged models: what a run saved as a model, before or without registration. Knows their life; files are elsewhere.
  */
 import { sql } from 'kysely';
-import { isStatusError, StatusError } from '../../kube/status-error.ts';
+import { sayNotFound, StatusError } from '../../kube/status-error.ts';
 import { chunk } from '../../sql/insert-rows.ts';
 import { checkLoggedModelName } from '../check-name.ts';
 import { PARAM_VALUE_LENGTH_MAX, RUN_TAG_VALUE_LENGTH_MAX } from '../limits.ts';
@@ -165,10 +165,9 @@ export async function setLoggedModelTags(tracking: Tracking, id: string, tags: r
 /** @throws NotFound */
 export async function deleteLoggedModelTag(tracking: Tracking, id: string, key: string): Promise<void> {
   await getLoggedModelRow(tracking, id, false);
-  await deleteTag(tracking, { kind: 'logged-model', owner: id }, key).catch((error: unknown) => {
-    if (!isStatusError(error, 'NotFound')) throw error;
-    throw new StatusError('NotFound', `No tag with key '${key}' found for model with ID '${id}'.`, { cause: error });
-  });
+  await deleteTag(tracking, { kind: 'logged-model', owner: id }, key).catch(
+    sayNotFound(`No tag with key '${key}' found for model with ID '${id}'.`),
+  );
 }
 
 /** Newest first, unless told otherwise. @throws Invalid */

@@ -1,5 +1,5 @@
 /** What people, programs and models think of traces: feedback, expectations and issues. Knows their rows and life. */
-import { ignoreNotFound, isStatusError, StatusError } from '../../kube/status-error.ts';
+import { ignoreNotFound, sayNotFound, StatusError } from '../../kube/status-error.ts';
 import { chunk } from '../../sql/insert-rows.ts';
 import { append } from '../owned-values.ts';
 import type { AssessmentKind, AssessmentRow } from '../schema.ts';
@@ -64,10 +64,7 @@ export async function createAssessment(tracking: Tracking, wanted: NewAssessment
 
 /** @throws NotFound */
 export async function getAssessment(tracking: Tracking, traceId: string, id: string): Promise<Assessment> {
-  await getTraceRow(tracking, traceId).catch((error: unknown) => {
-    if (!isStatusError(error, 'NotFound')) throw error;
-    throw new StatusError('NotFound', `Trace with request_id '${traceId}' not found`, { cause: error });
-  });
+  await getTraceRow(tracking, traceId).catch(sayNotFound(`Trace with request_id '${traceId}' not found`));
   const row = await tracking.db
     .selectFrom('tracking_assessments')
     .selectAll()

@@ -1,6 +1,6 @@
 /** MLflow's trace endpoints in their present form (v3). Knows field names; traces.ts and spans.ts know what they do. */
 import { z } from 'zod';
-import { isStatusError, StatusError } from '../../kube/status-error.ts';
+import { isStatusError, sayNotFound, StatusError } from '../../kube/status-error.ts';
 import { TRACE_RESULTS_DEFAULT, TRACE_RESULTS_MAX } from '../limits.ts';
 import { countOf, int64, listOf, queryListOf, text } from '../request-shape.ts';
 import { nextPage, type Route, route, toPageRequest } from '../route.ts';
@@ -92,10 +92,7 @@ export const traceRoutes: readonly Route[] = [
     version: '3.0',
     input: oneTrace,
     answer: async (tracking, { trace_id }) => {
-      const row = await getTraceRow(tracking, trace_id).catch((error: unknown) => {
-        if (!isStatusError(error, 'NotFound')) throw error;
-        throw new StatusError('NotFound', `Trace with ID ${trace_id} is not found.`, { cause: error });
-      });
+      const row = await getTraceRow(tracking, trace_id).catch(sayNotFound(`Trace with ID ${trace_id} is not found.`));
       const [trace] = await showWholeTraces(tracking, [row]);
       return { trace };
     },

@@ -3,7 +3,7 @@
  * nothing of HTTP.
  */
 import { sql } from 'kysely';
-import { isStatusError, StatusError } from '../../kube/status-error.ts';
+import { sayNotFound, StatusError } from '../../kube/status-error.ts';
 import { chunk, chunkRows } from '../../sql/insert-rows.ts';
 import { checkLength } from '../check-name.ts';
 import { KEY_LENGTH_MAX, TRACE_VALUE_LENGTH_MAX } from '../limits.ts';
@@ -128,11 +128,9 @@ export async function setTraceTag(tracking: Tracking, traceId: string, tag: KeyV
 /** @throws NotFound, also when there is no such tag; Invalid */
 export async function deleteTraceTag(tracking: Tracking, traceId: string, key: string): Promise<void> {
   await getTraceRow(tracking, traceId);
-  await deleteTag(tracking, { kind: 'trace', owner: traceId }, key).catch((error: unknown) => {
-    if (!isStatusError(error, 'NotFound')) throw error;
-    const message = `No trace tag with key '${key}' for trace with ID '${traceId}'`;
-    throw new StatusError('NotFound', message, { cause: error });
-  });
+  await deleteTag(tracking, { kind: 'trace', owner: traceId }, key).catch(
+    sayNotFound(`No trace tag with key '${key}' for trace with ID '${traceId}'`),
+  );
 }
 
 /** Notes that the traces came from the run. @throws NotFound */
