@@ -4,7 +4,15 @@ import { basename, join } from 'node:path';
 import { type Bench, describeMachine, type Figure } from './measure.ts';
 
 const FOLDER = import.meta.dirname;
-const NOT_BENCHES = new Set(['run', 'measure', 'cluster', 'tracking-peers', 'tracking-rows', 'tracking-server']);
+const NOT_BENCHES = new Set([
+  'run',
+  'measure',
+  'cluster',
+  'tracking-peers',
+  'tracking-rows',
+  'tracking-server',
+  'openb',
+]);
 const known = globSync('*.ts', { cwd: FOLDER })
   .map((file) => basename(file, '.ts'))
   .filter((name) => !NOT_BENCHES.has(name))

@@ -4,6 +4,7 @@ import { explainError } from './exit.ts';
 import { addLifeVerbs } from './life-commands.ts';
 import { addObjectVerbs } from './object-commands.ts';
 import { addPodVerbs } from './pod-verbs.ts';
+import { addSchedulingVerbs } from './scheduling-commands.ts';
 import { addTrackingVerbs } from './tracking-commands.ts';
 import { addTransferVerbs } from './transfer-commands.ts';
 import { addFolderVerbs, addWorkVerbs } from './work-commands.ts';
@@ -34,6 +35,7 @@ function createProgram(): Command {
   addFolderVerbs(program);
   addTrackingVerbs(program);
   addTransferVerbs(program);
+  addSchedulingVerbs(program);
   addPodVerbs(program);
   return program;
 }

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { type Node, type Pod, POD_GROUP_LABEL, type PodSpec, type Taint } from '../kube/pod.ts';
-import { addAmounts, type Amounts, requestsOf } from './amounts.ts';
+import { type Node, POD_GROUP_LABEL, type Pod, type PodSpec, type Taint } from '../kube/pod.ts';
+import { type Amounts, addAmounts, requestsOf } from './amounts.ts';
 import { groupKeyOf, planPlacements, type Snapshot } from './plan.ts';
 
 type Quantities = Readonly<Record<string, string>>;

@@ -2,10 +2,11 @@
  * Decides which pending pods go to which nodes: a pure function of a snapshot. Gangs get room for all at once, or
  * none.
  */
-import { matchesLabels, type Selector } from '../kube/selector.ts';
+
 import type { Node, Pod, Taint, Toleration } from '../kube/pod.ts';
 import { POD_GROUP_LABEL } from '../kube/pod.ts';
-import { addAmounts, type Amounts, fits, missingOf, requestsOf, toAmounts } from './amounts.ts';
+import { matchesLabels, type Selector } from '../kube/selector.ts';
+import { type Amounts, addAmounts, fits, missingOf, requestsOf, toAmounts } from './amounts.ts';
 
 export interface GroupDemand {
   /** `namespace/name`. */

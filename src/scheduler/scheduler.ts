@@ -5,12 +5,12 @@ import type { Cancel, Clock } from '../base/clock.ts';
 import { createEventRecorder, type RecordEvent } from '../client/events.ts';
 import { createInformer } from '../client/informer.ts';
 import type { ApiClient, Informer } from '../client/types.ts';
+import { type PodGroupSpec, type PodGroupStatus, podGroup } from '../kinds/pod-group/kind.ts';
 import { mergeConditions } from '../kube/condition.ts';
-import { keyOf, type KubeObject, type ObjectOf } from '../kube/object.ts';
+import { type KubeObject, keyOf, type ObjectOf } from '../kube/object.ts';
 import { isPodFinished, type Node, type Pod } from '../kube/pod.ts';
 import { isStatusError } from '../kube/status-error.ts';
 import { WELL_KNOWN } from '../kube/well-known.ts';
-import { podGroup, type PodGroupSpec, type PodGroupStatus } from '../kinds/pod-group/kind.ts';
 import { type Binding, groupKeyOf, planPlacements, type Refusal } from './plan.ts';
 
 export interface SchedulerOptions {

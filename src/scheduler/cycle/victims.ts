@@ -1,0 +1,227 @@
+/**
+ * Makes room by stopping others, at the smallest loss: a queue below its fair share takes back what another holds
+ * beyond its own (reclaim), and a larger priority goes before a smaller one of the same queue (preempt).
+ *
+ * Why two workloads never stop each other in turn: who reclaims holds no more than its fair share afterwards, at
+ * every level below the common queue, and only what is beyond a fair share is ever reclaimed; shares follow from what
+ * is asked for, which stopping does not change. Who preempts has strictly the larger priority.
+ */
+import type { Amounts } from '../amounts.ts';
+import type { Fitter } from './fit.ts';
+import { checkGates, sumQuota } from './gates.ts';
+import type { Holding, Ledger } from './ledger.ts';
+import { lineBelowCommon, type Shares } from './shares.ts';
+import type { Workload } from './workload.ts';
+
+/** What is stopped together: members that a gang can do without, or a whole gang. */
+export interface Victim {
+  readonly workload: Workload;
+  readonly holdings: readonly Holding[];
+  readonly kind: 'surplus' | 'whole';
+  readonly cause: 'reclaim' | 'preempt' | 'consolidate' | 'stale' | 'unhealthy';
+  /** For whom. */
+  readonly by?: Workload | undefined;
+}
+
+/** What making room looks at. */
+export interface Search {
+  readonly fitter: Fitter;
+  readonly shares: Shares;
+  readonly nowMs: number;
+  readonly running: readonly Workload[];
+}
+
+/** Makes room for the workload and takes it. Undefined, and nothing changed, when stopping others would not do. */
+export function makeRoom(search: Search, workload: Workload): readonly Victim[] | undefined {
+  const { fitter } = search;
+  const tasks = fitter.needed(workload).map((member) => fitter.classOf(member));
+  const wanted = sumQuota(fitter.ledger, tasks);
+  const preempted = stopSome(search, workload, listPreemptable(search, workload));
+  if (preempted !== undefined) return preempted;
+  return stopSome(search, workload, listReclaimable(search, workload, wanted));
+}
+
+interface Candidate extends Victim {
+  /** May it be stopped as things stand now? Asked right before. */
+  readonly mayStop: () => boolean;
+}
+
+/** Others of the queue with a smaller priority, and what those of an equal one can do without. */
+function listPreemptable({ running, nowMs, fitter: { ledger } }: Search, workload: Workload): readonly Candidate[] {
+  const queue = ledger.queueOf(workload);
+  if (queue === undefined) return [];
+  const candidates = running.flatMap((other) => {
+    const isOutranked = other.priority <= workload.priority && other.isPreemptible && other.key !== workload.key;
+    if (!isOutranked || ledger.queueOf(other) !== queue) return [];
+    if (nowMs - (other.startedAtMs ?? nowMs) < queue.preemptMinRuntimeMs) return [];
+    return candidatesOf(ledger, other, { cause: 'preempt', mayStop: () => true }).filter(
+      ({ kind }) => kind === 'surplus' || other.priority < workload.priority,
+    );
+  });
+  return byLoss(candidates, nowMs);
+}
+
+/** What queues hold beyond their fair share, while the workload's own stays within. */
+function listReclaimable(
+  { running, nowMs, shares, fitter: { ledger } }: Search,
+  workload: Workload,
+  wanted: Amounts,
+): readonly Candidate[] {
+  const queue = ledger.queueOf(workload);
+  if (queue === undefined || !shares.allows(queue, wanted)) return [];
+  const candidates = running.flatMap((other) => {
+    const theirs = ledger.queueOf(other);
+    if (theirs === undefined || theirs === queue || !other.isPreemptible) return [];
+    if (nowMs - (other.startedAtMs ?? nowMs) < theirs.reclaimMinRuntimeMs) return [];
+    const mine = lineBelowCommon(queue, theirs);
+    const line = lineBelowCommon(theirs, queue);
+    if (line.length === 0 || !mine.every((level) => shares.allows(level, wanted))) return [];
+    const mayStop = () => line.every((level) => shares.isOver(level, wanted));
+    return mayStop() ? candidatesOf(ledger, other, { cause: 'reclaim', mayStop }) : [];
+  });
+  return byLoss(candidates, nowMs);
+}
+
+/** Members beyond the minimum one by one, the last first, and then the rest together. */
+function candidatesOf(
+  ledger: Ledger,
+  workload: Workload,
+  { cause, mayStop }: Pick<Candidate, 'cause' | 'mayStop'>,
+): readonly Candidate[] {
+  const holdings = ledger.holdingsOf(workload);
+  const surplus = splitSurplus(workload, holdings);
+  const rest = holdings.filter((holding) => !surplus.includes(holding));
+  const single = surplus.map((holding) => ({
+    workload,
+    holdings: [holding],
+    kind: 'surplus' as const,
+    cause,
+    mayStop,
+  }));
+  return [
+    ...single,
+    ...(rest.length > 0 ? [{ workload, holdings: rest, kind: 'whole' as const, cause, mayStop }] : []),
+  ];
+}
+
+/** Members that the gang can do without, the last ones first. */
+export function splitSurplus(workload: Workload, holdings: readonly Holding[]): readonly Holding[] {
+  const spare = holdings.length - workload.minMember;
+  if (spare <= 0) return [];
+  const left = new Map((workload.subGroups ?? []).map(({ name, minMember }) => [name, minMember]));
+  const surplus: Holding[] = [];
+  const counts = new Map<string | undefined, number>();
+  for (const { member } of holdings) counts.set(member.subGroup, (counts.get(member.subGroup) ?? 0) + 1);
+  for (const holding of holdings.toReversed()) {
+    if (surplus.length === spare) break;
+    const { subGroup } = holding.member;
+    const count = counts.get(subGroup) ?? 0;
+    if (count <= (subGroup === undefined ? 0 : (left.get(subGroup) ?? 0))) continue;
+    counts.set(subGroup, count - 1);
+    surplus.push(holding);
+  }
+  return surplus;
+}
+
+/** The smaller priority first, surplus before whole gangs, then what has run least for the room it holds. */
+function byLoss(candidates: readonly Candidate[], nowMs: number): readonly Candidate[] {
+  const lossOf = ({ workload, holdings }: Candidate) => (nowMs - (workload.startedAtMs ?? nowMs)) * holdings.length;
+  const ranked = candidates.map((candidate) => ({ candidate, loss: lossOf(candidate) }));
+  const isWhole = ({ kind }: Candidate) => Number(kind === 'whole');
+  return ranked
+    .sort(
+      ({ candidate: a, loss: lossA }, { candidate: b, loss: lossB }) =>
+        a.workload.priority - b.workload.priority ||
+        isWhole(a) - isWhole(b) ||
+        lossA - lossB ||
+        (b.workload.startedAtMs ?? 0) - (a.workload.startedAtMs ?? 0),
+    )
+    .map(({ candidate }) => candidate);
+}
+
+/**
+ * Stops the first candidates, the fewest with which the workload fits; then lets those go on that turn out not to be
+ * in the way, the last first.
+ */
+function stopSome(
+  { fitter }: Search,
+  workload: Workload,
+  candidates: readonly Candidate[],
+): readonly Victim[] | undefined {
+  if (candidates.length === 0) return undefined;
+  const { ledger } = fitter;
+  fitter.isTelling = false;
+  const stopped = findFewest(ledger, candidates.length, (count) => {
+    const some = stopFirst(ledger, candidates, count);
+    return fitter.start(workload) === undefined ? some : undefined;
+  });
+  fitter.isTelling = true;
+  return stopped === undefined ? undefined : letGoOn(fitter, workload, stopped);
+}
+
+/** Stops those of the first `count` that may be, in turn; a gang that lost its surplus may be stopped whole after. */
+function stopFirst(ledger: Ledger, candidates: readonly Candidate[], count: number): readonly Candidate[] {
+  const stopped: Candidate[] = [];
+  for (const candidate of candidates.slice(0, count)) {
+    if (!candidate.mayStop()) continue;
+    // why: what a gang could have done without does not run on without the gang
+    const holdings = candidate.kind === 'whole' ? ledger.holdingsOf(candidate.workload) : candidate.holdings;
+    for (const holding of holdings) ledger.release(holding);
+    stopped.push({ ...candidate, holdings });
+  }
+  return stopped;
+}
+
+function letGoOn(fitter: Fitter, workload: Workload, stopped: readonly Candidate[]): readonly Victim[] {
+  const victims: Victim[] = [];
+  const gone = new Set<string>();
+  for (const candidate of stopped.toReversed()) {
+    if (!gone.has(candidate.workload.key) && goBack(fitter, candidate.holdings)) continue;
+    if (candidate.kind === 'whole') gone.add(candidate.workload.key);
+    const { kind, cause, holdings } = candidate;
+    victims.push({ workload: candidate.workload, holdings, kind, cause, by: workload });
+  }
+  return victims.reverse();
+}
+
+/** All take the places again that they had, or none does: the room may be taken by now, or the queue be full. */
+export function goBack(fitter: Fitter, holdings: readonly Holding[]): boolean {
+  const mark = fitter.ledger.mark();
+  for (const holding of holdings) {
+    const gate = checkGates(fitter.ledger, holding.workload, [holding.placement.task]);
+    if (gate !== undefined || !fitter.canReturn(holding)) {
+      fitter.ledger.rollback(mark);
+      return false;
+    }
+    fitter.ledger.take(holding);
+  }
+  return true;
+}
+
+/**
+ * The fewest of `most` for which `attempt` succeeds, with what it gave: twice as many each time, then by halving. What
+ * an attempt did is taken back before the next; the last one that succeeded stands.
+ */
+export function findFewest<T>(ledger: Ledger, most: number, attempt: (count: number) => T | undefined): T | undefined {
+  const mark = ledger.mark();
+  const tryAgain = (count: number) => {
+    ledger.rollback(mark);
+    return attempt(count);
+  };
+  let enough = 1;
+  let found = tryAgain(enough);
+  while (found === undefined && enough < most) {
+    enough = Math.min(most, enough * 2);
+    found = tryAgain(enough);
+  }
+  let tooFew = Math.floor(enough / 2);
+  while (found !== undefined && enough - tooFew > 1) {
+    const middle = Math.floor((tooFew + enough) / 2);
+    const fewer = tryAgain(middle);
+    if (fewer === undefined) tooFew = middle;
+    else enough = middle;
+    found = fewer ?? tryAgain(enough);
+  }
+  if (found === undefined) ledger.rollback(mark);
+  return found;
+}
