@@ -34,7 +34,7 @@ export async function serveBinding(
     const isOther = uid !== undefined && uid !== '' && uid !== metadata.uid;
     if (isOther || metadata.deletionTimestamp !== undefined || spec.nodeName !== undefined)
       throw conflict({ resource, name: path.name });
-    return bindPod(current, target, options.nowMs());
+    return bindPod(current, { nodeName: target, annotations: annotationsOf(body), nowMs: options.nowMs() });
   };
   const current = options.store.get(address);
   const isDryRun = exchange.query.get('dryRun') === 'All';
@@ -43,11 +43,31 @@ export async function serveBinding(
   sendJson(exchange, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }, 201);
 }
 
-function bindPod(object: StoredObject, nodeName: string, nowMs: number): StoredObject {
-  const { spec, status } = object as unknown as Pod; // why: as above
+interface BindingTo {
+  readonly nodeName: string;
+  /** A binding may tell the pod something, as kube-apiserver has it. */
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly nowMs: number;
+}
+
+function bindPod(object: StoredObject, { nodeName, annotations, nowMs }: BindingTo): StoredObject {
+  const { spec, status, metadata } = object as unknown as Pod; // why: as above
   const others = (status?.conditions ?? []).filter(({ type }) => type !== 'PodScheduled');
   const scheduled = { type: 'PodScheduled', status: 'True' as const, lastTransitionTime: formatTime(nowMs) };
-  return { ...object, spec: { ...spec, nodeName }, status: { ...status, conditions: [...others, scheduled] } };
+  const told =
+    Object.keys(annotations).length === 0 ? {} : { annotations: { ...metadata.annotations, ...annotations } };
+  return {
+    ...object,
+    metadata: { ...metadata, ...told },
+    spec: { ...spec, nodeName },
+    status: { ...status, conditions: [...others, scheduled] },
+  };
+}
+
+function annotationsOf(body: JsonObject): Readonly<Record<string, string>> {
+  const { annotations } = isJsonObject(body['metadata']) ? body['metadata'] : {};
+  if (!isJsonObject(annotations)) return {};
+  return Object.fromEntries(Object.entries(annotations).map(([name, value]) => [name, String(value)]));
 }
 
 const TOKEN_SECONDS_DEFAULT = 3600;

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { defineKind } from '../../kube/kind.ts';
 import { Environment } from '../fields/environment.ts';
 import { EnvVariable, Resources } from '../fields/resources.ts';
+import { Scheduling } from '../fields/scheduling.ts';
 import { Conditions } from '../fields/status.ts';
 
 const Digest = z.string().regex(/^sha256:[0-9a-f]{64}$/);
@@ -74,6 +75,7 @@ export const TrainingJobSpec = z.object({
     .exactOptional()
     .describe('Delete the job and its pods this long after it ended.'),
   nodeSelector: z.record(z.string(), z.string()).default({}).describe('Labels a node must have.'),
+  scheduling: Scheduling.prefault({}).describe('How the job is queued and placed.'),
 });
 
 export const TrainingJobStatus = z.object({
@@ -159,6 +161,7 @@ export const trainingJob = defineKind({
   status: TrainingJobStatus,
   columns: {
     Phase: '.status.phase',
+    Queue: '.spec.scheduling.queue',
     Replicas: { path: '.spec.replicas', type: 'integer' },
     Progress: { path: '.status.progress.progressPercentage', type: 'number' },
     Restarts: { path: '.status.restarts', type: 'integer' },

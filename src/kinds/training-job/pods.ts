@@ -1,12 +1,14 @@
 /** The objects of one attempt of a training job: its gang, its pods, and the account they report under. */
-import { apiVersionOf, type KubeObject, type ObjectOf, type StoredObject } from '../../kube/object.ts';
+
 import type { World } from '../../kube/kind.ts';
-import { type EnvVar, type Pod, POD_GROUP_LABEL } from '../../kube/pod.ts';
+import { apiVersionOf, type KubeObject, type ObjectOf, type StoredObject } from '../../kube/object.ts';
+import { type EnvVar, POD_GROUP_LABEL, type Pod } from '../../kube/pod.ts';
 import { WELL_KNOWN } from '../../kube/well-known.ts';
 import { planBlobs } from '../fields/blobs.ts';
 import { ATHANOR_IMAGE } from '../fields/environment.ts';
 import { CODE_PATH, MAIN_CONTAINER, planLaunch } from '../fields/launch.ts';
-import { podGroup } from '../pod-group/kind.ts';
+import { containerResources, deviceAnnotations, type Resources } from '../fields/resources.ts';
+import { type PodGroupSpec, podGroup } from '../pod-group/kind.ts';
 import { ATTEMPT_LABEL, JOB_LABEL, RANK_LABEL, type TrainingJobSpec, type TrainingJobStatus } from './kind.ts';
 
 export type TrainingJob = ObjectOf<TrainingJobSpec, TrainingJobStatus>;
@@ -37,11 +39,11 @@ function groupName({ metadata }: TrainingJob, attempt: number): string {
 }
 
 function planGroup(job: TrainingJob, attempt: number): KubeObject {
-  const group: ObjectOf<{ minMember: number }> = {
+  const group: ObjectOf<Partial<PodGroupSpec>> = {
     apiVersion: apiVersionOf(podGroup),
     kind: 'PodGroup',
     metadata: { name: groupName(job, attempt) },
-    spec: { minMember: job.spec.replicas },
+    spec: { minMember: job.spec.replicas, ...job.spec.scheduling },
   };
   return group;
 }
@@ -90,11 +92,17 @@ function planPod(job: TrainingJob, attempt: Attempt & { readonly rank: number },
           codeDigest,
           datasets,
           outputsPath,
-          resources: spec.resources,
+          resources: containerResources(spec.resources),
         })
       : {
           containers: [
-            { name: MAIN_CONTAINER, image: spec.image, command: spec.command, env, resources: spec.resources },
+            {
+              name: MAIN_CONTAINER,
+              image: spec.image,
+              command: spec.command,
+              env,
+              resources: containerResources(spec.resources),
+            },
           ],
         };
   const labels = {
@@ -106,7 +114,7 @@ function planPod(job: TrainingJob, attempt: Attempt & { readonly rank: number },
   return {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { name: podName(job, number, rank), labels },
+    metadata: { name: podName(job, number, rank), labels, ...annotationsOf(spec.resources) },
     spec: {
       schedulerName: 'athanor',
       restartPolicy: 'Never',
@@ -117,6 +125,10 @@ function planPod(job: TrainingJob, attempt: Attempt & { readonly rank: number },
       ...parts,
     },
   };
+}
+
+function annotationsOf(resources: Resources): { readonly annotations?: Readonly<Record<string, string>> } {
+  return resources.devices === undefined ? {} : { annotations: deviceAnnotations(resources) };
 }
 
 /** What torchrun and plain torch read, and the job's own name for everything else. */

@@ -38,6 +38,8 @@ function explainDevices(pool: Pool, task: TaskClass, node: number): string | und
   let eligible = 0;
   for (let device = at(pool.firstDevice, node); device < at(pool.firstDevice, node + 1); device += 1)
     eligible += at(task.eligible, device);
-  if (eligible === 0) return `node(s) have no ${name} that will do`;
-  return eligible < task.count ? `node(s) have fewer than ${task.count} ${name}` : `Insufficient ${name}`;
+  if (eligible === 0 && pool.nodes[node]?.devices.length !== 0) return `node(s) have no ${name} that will do`;
+  return eligible > 0 && eligible < task.count
+    ? `node(s) have fewer than ${task.count} ${name}`
+    : `Insufficient ${name}`;
 }

@@ -68,7 +68,7 @@ export class Fitter {
     const there = livingMembers(workload).length;
     if (workload.problem !== undefined) return { reason: 'Unusable', message: workload.problem };
     if (there < workload.minMember) {
-      const message = `${there} of ${workload.minMember} members are there, waiting for the others`;
+      const message = `has ${there} of ${workload.minMember} members, waiting for the others`;
       return { reason: 'Members', message };
     }
     return this.place(workload, this.needed(workload), mask);
@@ -133,7 +133,7 @@ export class Fitter {
     const key = topology.required;
     if (key === undefined) return refusal;
     const why = refusal === undefined ? 'no node has the label, or none has enough room' : refusal.message;
-    return { reason: 'Topology', message: `needs ${members.length} members within one ${key}: ${why}` };
+    return { reason: 'Topology', message: `needs ${members.length} pods within one ${key}: ${why}` };
   }
 
   #placeEach(workload: Workload, members: readonly Member[], mask: Mask): Refusal | undefined {
@@ -143,8 +143,7 @@ export class Fitter {
       const placement = placer.find(task, mask);
       if (placement === undefined) {
         const why = this.isTelling ? explainRoom(this.ledger.pool, task, mask) : 'no room';
-        const message =
-          members.length === 1 ? why : `needs ${members.length} members at once, ${done} would fit: ${why}`;
+        const message = members.length === 1 ? why : `needs ${members.length} pods at once, ${done} would fit: ${why}`;
         return { reason: 'NoRoom', message };
       }
       this.ledger.take({ workload, member, placement });

@@ -90,15 +90,22 @@ export class Ledger {
   quotaOf(task: TaskClass): Amounts {
     const known = this.#quota.get(task);
     if (known !== undefined) return known;
-    const { amounts, share } = task.demand;
-    const { pods: _, ...rest } = amounts;
-    const part = (task.count * Math.max(task.milli, task.memoryMilli)) / WHOLE_MILLI;
-    const quota =
-      share === undefined
-        ? rest
-        : { ...rest, [DEVICES]: part, ...(share.resource !== undefined && { [share.resource]: part }) };
+    const { amounts, share, extraQuota } = task.demand;
+    const { pods: _, ...quota }: Account = { ...amounts };
+    addTo(quota, extraQuota ?? {}, 1);
+    const part = (task.count * Math.max(task.milli, task.memoryMilli, this.#memoryPart(task))) / WHOLE_MILLI;
+    if (share !== undefined) addTo(quota, { [DEVICES]: part }, 1);
+    if (share?.resource !== undefined) addTo(quota, { [share.resource]: part }, 1);
     this.#quota.set(task, quota);
     return quota;
+  }
+
+  /** Memory asked for in MiB as thousandths of the smallest device that would do: which one it will be is not known. */
+  #memoryPart({ memoryMiB, eligible }: TaskClass): number {
+    if (memoryMiB === 0) return 0;
+    const sizes = this.pool.devices.filter((device, index) => eligible[index] === 1 && device.memoryMiB > 0);
+    const smallest = sizes.reduce((least, device) => Math.min(least, device.memoryMiB), Number.POSITIVE_INFINITY);
+    return Math.min(WHOLE_MILLI, (memoryMiB * WHOLE_MILLI) / smallest);
   }
 
   #move(holding: Holding, isTaking: boolean): void {

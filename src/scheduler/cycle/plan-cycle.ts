@@ -16,7 +16,7 @@ import { type Holding, Ledger } from './ledger.ts';
 import { honourNominations, type Nomination, nominate } from './nominations.ts';
 import { type Before, compareWorkloads, WaitingLine } from './order.ts';
 import { Shares } from './shares.ts';
-import { listDrained, listStale } from './stops.ts';
+import { listStale, listUnwell } from './stops.ts';
 import { makeRoom, type Search, type Victim } from './victims.ts';
 import { livingMembers, type Workload } from './workload.ts';
 
@@ -33,6 +33,8 @@ export interface Scene {
   readonly nominations?: readonly Nomination[];
   /** Nodes whose members are stopped, so that they go elsewhere. */
   readonly drained?: ReadonlySet<string>;
+  /** Keys of workloads with a device that is not well. */
+  readonly sick?: ReadonlySet<string>;
   /** Who has waited so long for room is promised nodes; undefined: nobody is. */
   readonly promiseAfterMs?: number | undefined;
   /** Which of two waiting workloads of a queue goes first; default: priority, then age. */
@@ -129,9 +131,10 @@ class Cycle {
 
   /** Gangs that were cut for too long, and members on nodes that are to be emptied. */
   stopStale(): void {
-    const { nowMs, drained = new Set<string>() } = this.#scene;
+    const { nowMs, drained = new Set<string>(), sick = new Set<string>() } = this.#scene;
     const { fitter, workloads } = this.#parts;
-    const victims = [...listStale(fitter.ledger, workloads, nowMs), ...listDrained(fitter.ledger, workloads, drained)];
+    const unwell = { nodes: drained, keys: sick };
+    const victims = [...listStale(fitter.ledger, workloads, nowMs), ...listUnwell(fitter.ledger, workloads, unwell)];
     for (const victim of victims) for (const holding of victim.holdings) fitter.ledger.release(holding);
     this.#stop(victims);
   }

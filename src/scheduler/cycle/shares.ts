@@ -19,14 +19,16 @@ export interface SharesOptions {
 /** Fair shares of one cycle: they follow from what is asked for, which a cycle does not change. */
 export class Shares {
   readonly fair: FairShares;
+  /** All there is to share, by resource. */
+  readonly capacity: Amounts;
   readonly #ledger: Ledger;
 
   constructor(ledger: Ledger, { workloads, usage, usageStrength = 0 }: SharesOptions) {
     this.#ledger = ledger;
-    const capacity = capacityOf(ledger);
+    this.capacity = capacityOf(ledger);
     this.fair = computeFairShares({
       tree: ledger.tree,
-      capacity,
+      capacity: this.capacity,
       requested: sumRequested(ledger, workloads),
       usageStrength,
       ...(usage !== undefined && { usage: usage.byQueue }),

@@ -1,5 +1,5 @@
 /** What is stopped for nobody: gangs that were cut for too long, and what stands on nodes that are to be emptied. */
-import type { Ledger } from './ledger.ts';
+import type { Holding, Ledger } from './ledger.ts';
 import type { Victim } from './victims.ts';
 import type { Workload } from './workload.ts';
 
@@ -14,16 +14,23 @@ export function listStale(ledger: Ledger, workloads: readonly Workload[], nowMs:
     .map((workload) => ({ workload, holdings: ledger.holdingsOf(workload), kind: 'whole', cause: 'stale' }));
 }
 
-/** Workloads with a member on one of the nodes; a gang goes whole unless it can do without. */
-export function listDrained(
-  ledger: Ledger,
-  workloads: readonly Workload[],
-  drained: ReadonlySet<string>,
-): readonly Victim[] {
-  if (drained.size === 0) return [];
+/** What is not to be run on, or not to run on. */
+export interface Unwell {
+  /** Names of nodes that are to be emptied. */
+  readonly nodes: ReadonlySet<string>;
+  /** Keys of workloads with a device that is not well. */
+  readonly keys: ReadonlySet<string>;
+}
+
+/** Workloads with a member on what is not well; a gang goes whole unless it can do without. */
+export function listUnwell(ledger: Ledger, workloads: readonly Workload[], { nodes, keys }: Unwell): readonly Victim[] {
+  if (nodes.size + keys.size === 0) return [];
+  const { pool } = ledger;
+  const isLost = ({ placement: { node, devices } }: Holding) =>
+    nodes.has(pool.nodes[node]?.name ?? '') || devices.some((device) => pool.devices[device]?.isHealthy === false);
   return workloads.flatMap((workload): readonly Victim[] => {
     const holdings = ledger.holdingsOf(workload);
-    const lost = holdings.filter(({ placement }) => drained.has(ledger.pool.nodes[placement.node]?.name ?? ''));
+    const lost = holdings.filter((holding) => isLost(holding) && (nodes.size > 0 || keys.has(workload.key)));
     if (lost.length === 0) return [];
     const isSurplus = holdings.length - lost.length >= workload.minMember && (workload.subGroups ?? []).length === 0;
     const parts = isSurplus ? ({ holdings: lost, kind: 'surplus' } as const) : ({ holdings, kind: 'whole' } as const);

@@ -47,6 +47,8 @@ export interface Workload {
   readonly subGroups?: readonly SubGroup[] | undefined;
   readonly topology?: Topology | undefined;
   readonly placement?: PolicyName | undefined;
+  /** Key of the reservation whose room it may use. */
+  readonly reservation?: string | undefined;
   /** No member of another workload on its nodes. */
   readonly isExclusive?: boolean | undefined;
   /** How long it will probably run from its start: declared, or learned. */

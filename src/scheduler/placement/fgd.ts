@@ -47,6 +47,11 @@ export function preferLeastFragmentation(
   };
 }
 
+/** Idle thousandths of devices, over all nodes, that the typical tasks can make nothing of. O(nodes x kinds). */
+export function measureFragmentation(pool: Pool, typical: readonly TypicalTask[]): number {
+  return new Fragments(pool, typical).sum();
+}
+
 /** 0..100 for a drop (or, negative, a growth) of the idle thousandths that are of no use. */
 function toScore(gain: number): number {
   return Math.floor(100 / (1 + Math.exp(-gain / WHOLE_MILLI)));
@@ -90,6 +95,14 @@ class Fragments {
     for (let node = 0; node < pool.nodes.length; node += 1)
       for (const [kind, { task }] of typical.entries())
         this.#admitted[node * this.#size + kind] = Number(admitsNode(pool, task, node));
+  }
+
+  /** Over all nodes, as they stand. */
+  sum(): number {
+    return this.#pool.nodes.reduce((total, _, node) => {
+      this.#refresh(node);
+      return total + at(this.#now, node);
+    }, 0);
   }
 
   /** The score of the task on the node, and its device when it wants a share of one (-1 otherwise). */

@@ -17,6 +17,8 @@ export interface PoolDevice {
   readonly memoryMiB: number;
   /** Resource under which quotas count it beside `devices`, such as `nvidia.com/gpu`. */
   readonly resource?: string;
+  /** False: nobody new gets it. */
+  readonly isHealthy?: boolean;
 }
 
 /** A machine. */
@@ -49,6 +51,8 @@ export interface Demand {
   /** Demands with equal keys are equal in everything below: the pool keeps what it learns about them under it. */
   readonly key: string;
   readonly amounts: Amounts;
+  /** What quotas count beside the amounts and the share. */
+  readonly extraQuota?: Amounts;
   readonly share?: DeviceShare;
   /** Why the node would not take the pod whatever room it has, or undefined. */
   readonly refuses?: (node: PoolNode) => string | undefined;
@@ -166,7 +170,7 @@ export class Pool {
   }
 
   #findEligible(share: DeviceShare | undefined): Uint8Array {
-    const bySort = this.#sorts.map((device) => Number(share?.admits(device) === true));
+    const bySort = this.#sorts.map((device) => Number(device.isHealthy !== false && share?.admits(device) === true));
     const eligible = new Uint8Array(this.devices.length);
     if (!bySort.includes(1)) return eligible;
     for (let device = 0; device < eligible.length; device += 1)
@@ -260,8 +264,8 @@ export class Pool {
   }
 }
 
-function sortKey({ deviceClass, model, memoryMiB }: PoolDevice): string {
-  return JSON.stringify([deviceClass, model, memoryMiB]);
+function sortKey({ deviceClass, model, memoryMiB, isHealthy }: PoolDevice): string {
+  return JSON.stringify([deviceClass, model, memoryMiB, isHealthy]);
 }
 
 /**

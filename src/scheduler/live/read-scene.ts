@@ -1,0 +1,128 @@
+/** The scene that the planner is shown: everything the informers know, at one moment. */
+import type { Informer } from '../../client/types.ts';
+import type { DeviceClassSpec } from '../../kinds/device-class/kind.ts';
+import { findCondition } from '../../kube/condition.ts';
+import type { ObjectOf } from '../../kube/object.ts';
+import { isPodFinished, type Node, type Pod } from '../../kube/pod.ts';
+import { toAmounts } from '../amounts.ts';
+import type { Workload } from '../cycle/workload.ts';
+import {
+  buildDeviceClasses,
+  type DeviceClasses,
+  isDeviceResource,
+  readNodeDevices,
+} from '../objects/device-classes.ts';
+import { isInPool, type NodePool, PoolRules, type Queue, readQueue } from '../objects/read-queues.ts';
+import { type PodAsks, type PodGroup, readWorkloads, type WorkloadReading } from '../objects/read-workloads.ts';
+import type { PoolNode } from '../pool/pool.ts';
+import { buildQueueTree, type QueueTree } from '../queues/queue-tree.ts';
+
+/** A DeviceClass object. */
+export type DeviceClass = ObjectOf<DeviceClassSpec>;
+
+/** Copies of all that plans depend on. */
+export interface Sources {
+  readonly pods: Informer<Pod>;
+  readonly nodes: Informer<Node>;
+  readonly groups: Informer<PodGroup>;
+  readonly queues: Informer<Queue>;
+  readonly classes: Informer<DeviceClass>;
+  readonly pools: Informer<NodePool>;
+}
+
+/** What they say, as the planner takes it. */
+export interface Reading extends WorkloadReading {
+  readonly nodes: readonly PoolNode[];
+  readonly tree: QueueTree;
+  readonly classes: DeviceClasses;
+  readonly drained: ReadonlySet<string>;
+}
+
+/** What reading depends on beside the informers. */
+export interface ReadOptions {
+  readonly nowMs: number;
+  readonly schedulerNames: ReadonlySet<string>;
+  readonly asks: PodAsks;
+  readonly classes: DeviceClasses;
+  readonly estimateMs: (key: string) => number | undefined;
+  /** The pod as it will be seen once what was done has come back. */
+  readonly withAssumed: (pod: Pod) => Pod;
+}
+
+/** O(pods + nodes). */
+export function readSources(sources: Sources, options: ReadOptions): Reading {
+  const { classes, schedulerNames, asks, estimateMs, nowMs } = options;
+  const nodes = sources.nodes.list();
+  const pools = sources.pools.list();
+  const tree = buildQueueTree(sources.queues.list().map(readQueue));
+  const rules = new PoolRules(nodes, pools, tree);
+  const pods = sources.pods
+    .list()
+    .filter((pod) => !isPodFinished(pod))
+    .map(options.withAssumed);
+  const reading = readWorkloads({
+    pods,
+    groups: sources.groups.list(),
+    schedulerNames,
+    classes,
+    rules,
+    asks,
+    estimateMs,
+  });
+  const poolNodes = nodes.map((node) => readNode(node, classes));
+  const drained = new Set([
+    ...nodes.filter((node) => isToBeDrained(node, pools, nowMs)).map(({ metadata }) => metadata.name),
+  ]);
+  return { ...reading, nodes: poolNodes, tree, classes, drained };
+}
+
+/** Classes by the version of their objects: read anew only when one has changed. */
+export class ClassReader {
+  #key = '';
+  #classes = buildDeviceClasses();
+
+  read(objects: readonly DeviceClass[]): DeviceClasses {
+    const key = objects.map(({ metadata }) => `${metadata.uid} ${metadata.resourceVersion}`).join(',');
+    if (key !== this.#key) {
+      this.#key = key;
+      this.#classes = buildDeviceClasses(objects);
+    }
+    return this.#classes;
+  }
+}
+
+/** Pods that one node takes when it does not say, as in Kubernetes. */
+const PODS_PER_NODE = 110;
+
+function readNode(node: Node, classes: DeviceClasses): PoolNode {
+  const all = toAmounts(node.status?.allocatable ?? node.status?.capacity ?? {});
+  const amounts = Object.entries(all).filter(([name]) => !isDeviceResource(name, classes));
+  return {
+    name: node.metadata.name,
+    labels: node.metadata.labels ?? {},
+    capacity: { pods: PODS_PER_NODE, ...Object.fromEntries(amounts) },
+    devices: readNodeDevices(node, classes),
+  };
+}
+
+/** Not ready for longer than its pool allows, when its pool says anything. */
+function isToBeDrained(node: Node, pools: readonly NodePool[], nowMs: number): boolean {
+  const ready = findCondition(node.status?.conditions, 'Ready');
+  if (ready === undefined || ready.status === 'True') return false;
+  const sinceMs = Date.parse(ready.lastTransitionTime ?? '') || 0;
+  return pools.some(
+    (pool) => isInPool(node, pool) && pool.spec.drainUnhealthy && nowMs - sinceMs >= pool.spec.drainAfterSeconds * 1000,
+  );
+}
+
+/** Workloads with a device that is not well, in pools that stop what runs there. */
+export function findOnSickDevices({ workloads, nodes }: Reading, pools: readonly NodePool[]): readonly Workload[] {
+  const drains = pools.some(({ spec }) => spec.drainUnhealthy);
+  const byName = new Map(nodes.map((node) => [node.name, node]));
+  if (!drains) return [];
+  return workloads.filter(({ members }) =>
+    members.some(({ on }) =>
+      (on?.devices ?? []).some((index) => byName.get(on?.node ?? '')?.devices[index]?.isHealthy === false),
+    ),
+  );
+}

@@ -1,0 +1,245 @@
+/**
+ * Pods as workloads: the members of a group together, every other pod alone. Understands our own words for queues and
+ * places, and those of KAI, Kueue, Volcano and Koordinator.
+ */
+import { Scheduling } from '../../kinds/fields/scheduling.ts';
+import { POD_SUB_GROUP_LABEL, type PodGroupSpec, type PodGroupStatus } from '../../kinds/pod-group/kind.ts';
+import { keyOf, type ObjectOf } from '../../kube/object.ts';
+import { POD_GROUP_LABEL, type Pod } from '../../kube/pod.ts';
+import type { Member, Workload } from '../cycle/workload.ts';
+import { DEFAULT_QUEUE } from '../queues/queue-tree.ts';
+import { readAssigned } from './assignment.ts';
+import type { DeviceClasses } from './device-classes.ts';
+import { type PodAsk, readPodAsk, toDemand } from './read-demand.ts';
+import type { PoolRules } from './read-queues.ts';
+
+/** A PodGroup object. */
+export type PodGroup = ObjectOf<PodGroupSpec, PodGroupStatus>;
+
+/** Annotation of a pod without a group with the fields of `Scheduling`, as JSON. */
+export const SCHEDULING_ANNOTATION = 'athanor.dev/scheduling';
+/** Label that names a pod's queue. */
+export const QUEUE_LABEL = 'athanor.dev/queue';
+/** Queue of pods that others placed: they hold room, and count against nobody. */
+const NO_QUEUE = ' ';
+
+/** What pods ask for, by pod object: objects are frozen, and are read once for the same classes. */
+export class PodAsks {
+  readonly #asks = new WeakMap<Pod, { readonly classes: DeviceClasses; readonly ask: PodAsk }>();
+
+  of(pod: Pod, classes: DeviceClasses): PodAsk {
+    const known = this.#asks.get(pod);
+    if (known?.classes === classes) return known.ask;
+    const ask = readPodAsk(pod, classes);
+    this.#asks.set(pod, { classes, ask });
+    return ask;
+  }
+}
+
+/** What workloads are read from. */
+export interface WorkloadSources {
+  readonly pods: readonly Pod[];
+  readonly groups: readonly PodGroup[];
+  readonly schedulerNames: ReadonlySet<string>;
+  readonly classes: DeviceClasses;
+  readonly rules: PoolRules;
+  readonly asks: PodAsks;
+  /** Run times learned, by `learningKey`. */
+  readonly estimateMs: (key: string) => number | undefined;
+}
+
+/** Workloads, and which pod each member is. */
+export interface WorkloadReading {
+  readonly workloads: readonly Workload[];
+  readonly pods: ReadonlyMap<string, Pod>;
+  /** The group of a workload, by the workload's key. */
+  readonly groups: ReadonlyMap<string, PodGroup>;
+}
+
+/** `namespace/name` of the pod's group, if it names one. */
+export function groupKeyOf({ metadata }: Pod): string | undefined {
+  const name = metadata.labels?.[POD_GROUP_LABEL];
+  return name === undefined ? undefined : `${metadata.namespace}/${name}`;
+}
+
+/** Workloads of the same name but for what was made up at random learn from each other. */
+export function learningKey(queue: string, name: string): string {
+  return `${queue} ${name.replace(/(-\d+|-[a-z0-9]{5})+$/, '')}`;
+}
+
+/** O(pods). */
+export function readWorkloads(sources: WorkloadSources): WorkloadReading {
+  const { pods, groups } = sources;
+  const groupsByKey = new Map(groups.map((group) => [keyOf(group), group]));
+  const members = new Map<string, Pod[]>();
+  const workloads: Workload[] = [];
+  const groupOf = new Map<string, PodGroup>();
+  for (const pod of pods) {
+    const key = groupKeyOf(pod);
+    if (pod.spec.nodeName === undefined && !isOurs(pod, sources)) continue;
+    if (key === undefined) workloads.push(readSingle(pod, sources));
+    else members.set(key, [...(members.get(key) ?? []), pod]);
+  }
+  for (const [key, own] of members) {
+    const group = groupsByKey.get(key);
+    const workload = group === undefined ? readOrphans(key, own, sources) : readGroup(group, own, sources);
+    workloads.push(workload);
+    if (group !== undefined) groupOf.set(workload.key, group);
+  }
+  const byKey = new Map(pods.map((pod) => [podKey(pod), pod]));
+  return { workloads, pods: byKey, groups: groupOf };
+}
+
+/** Uids tell pods of one name apart that come one after the other. */
+export function podKey({ metadata }: Pod): string {
+  return `${metadata.namespace}/${metadata.name} ${metadata.uid ?? ''}`;
+}
+
+function readGroup(group: PodGroup, pods: readonly Pod[], sources: WorkloadSources): Workload {
+  const { spec, status, metadata } = group;
+  const fields = readScheduling(spec, pods[0]);
+  const owner = metadata.ownerReferences?.find(({ controller }) => controller === true);
+  const key = owner === undefined ? `podgroup/${keyOf(group)}` : `${owner.kind}/${metadata.namespace}/${owner.name}`;
+  const held = pods.filter((pod) => pod.spec.nodeName !== undefined && !isLeaving(pod));
+  const isWhole = held.length >= spec.minMember;
+  const startedAtMs = status?.startTime === undefined ? latestBinding(held) : Date.parse(status.startTime);
+  return {
+    ...describe(fields, { key: key.toLowerCase(), pods, sources, name: metadata.name }),
+    createdAtMs: Date.parse(metadata.creationTimestamp ?? '') || 0,
+    minMember: spec.minMember,
+    subGroups: spec.subGroups,
+    startedAtMs: isWhole ? startedAtMs : undefined,
+    partialSinceMs: held.length > 0 && !isWhole ? latestBinding(held) : undefined,
+  };
+}
+
+function readSingle(pod: Pod, sources: WorkloadSources): Workload {
+  const { metadata, spec } = pod;
+  const given = metadata.annotations?.[SCHEDULING_ANNOTATION];
+  const parsed = Scheduling.safeParse(given === undefined ? {} : parseJson(given));
+  const fields = readScheduling(parsed.data ?? Scheduling.parse({}), pod);
+  const workload = describe(fields, {
+    key: `pod/${metadata.namespace}/${metadata.name}`,
+    pods: [pod],
+    sources,
+    name: metadata.name,
+  });
+  const problem = parsed.success ? workload.problem : `annotation ${SCHEDULING_ANNOTATION} is not valid`;
+  return {
+    ...workload,
+    ...(problem !== undefined && { problem }),
+    ...(!isOurs(pod, sources) && { queue: NO_QUEUE, isPreemptible: false }),
+    createdAtMs: Date.parse(metadata.creationTimestamp ?? '') || 0,
+    minMember: 1,
+    startedAtMs: spec.nodeName === undefined ? undefined : latestBinding([pod]),
+  };
+}
+
+function readOrphans(group: string, pods: readonly Pod[], sources: WorkloadSources): Workload {
+  const [first] = pods;
+  const fields = readScheduling(Scheduling.parse({}), first);
+  return {
+    ...describe(fields, { key: `podgroup/${group}`, pods, sources, name: group }),
+    createdAtMs: Date.parse(first?.metadata.creationTimestamp ?? '') || 0,
+    minMember: 1,
+    problem: `the pod names the pod group ${group}, which does not exist`,
+  };
+}
+
+/** The group's own words, and where it says nothing those of other schedulers on its first pod. */
+function readScheduling(own: Scheduling, pod: Pod | undefined): Scheduling {
+  const { labels = {}, annotations = {} } = pod?.metadata ?? {};
+  const queue =
+    labels[QUEUE_LABEL] ??
+    labels['kai.scheduler/queue'] ??
+    labels['kueue.x-k8s.io/queue-name'] ??
+    annotations['scheduling.volcano.sh/queue-name'] ??
+    labels['quota.scheduling.koordinator.sh/name'];
+  const required =
+    annotations['kai.scheduler/topology-required-placement'] ?? annotations['kueue.x-k8s.io/podset-required-topology'];
+  const preferred =
+    annotations['kai.scheduler/topology-preferred-placement'] ??
+    annotations['kueue.x-k8s.io/podset-preferred-topology'];
+  const topology = {
+    ...(required !== undefined && { required }),
+    ...(preferred !== undefined && { preferred: [preferred] }),
+  };
+  const hami = annotations['hami.io/node-scheduler-policy'];
+  const placement = hami === 'spread' ? ('spread' as const) : hami === 'binpack' ? ('pack' as const) : undefined;
+  const isFixed = labels['kai.scheduler/preemptibility'] === 'non-preemptible';
+  return {
+    ...(Object.keys(topology).length > 0 && { topology }),
+    ...(placement !== undefined && { placement }),
+    ...own,
+    queue: own.queue === DEFAULT_QUEUE && queue !== undefined ? queue : own.queue,
+    priority: own.priority === 0 ? (pod?.spec.priority ?? 0) : own.priority,
+    preemptible: own.preemptible && !isFixed,
+  };
+}
+
+interface Described {
+  readonly key: string;
+  readonly name: string;
+  readonly pods: readonly Pod[];
+  readonly sources: WorkloadSources;
+}
+
+function describe(
+  fields: Scheduling,
+  { key, name, pods, sources }: Described,
+): Omit<Workload, 'createdAtMs' | 'minMember'> {
+  const { queue, pool, classes } = { ...fields, classes: sources.classes };
+  const rules = sources.rules.for({ queue, pool });
+  const anyRules = rules ?? sources.rules.for({ queue, pool: undefined });
+  const asks = pods.map((pod) => sources.asks.of(pod, classes));
+  const members = pods.map((pod, index): Member => {
+    const ask = asks[index] ?? sources.asks.of(pod, classes);
+    const demand = toDemand(ask, anyRules ?? { nodes: new Map(), key: '', refuses: () => undefined }, classes);
+    const subGroup = pod.metadata.labels?.[POD_SUB_GROUP_LABEL];
+    return { key: podKey(pod), demand, on: readAssigned(pod), isLeaving: isLeaving(pod), subGroup };
+  });
+  const problem =
+    asks.find((ask) => ask.problem !== undefined)?.problem ??
+    (rules === undefined ? `there is no node pool ${pool}` : undefined);
+  const declared = fields.estimatedRuntimeSeconds;
+  return {
+    key,
+    queue,
+    user: fields.user,
+    priority: fields.priority,
+    isPreemptible: fields.preemptible,
+    members,
+    topology: fields.topology,
+    placement: fields.placement,
+    isExclusive: fields.exclusive,
+    reservation: fields.reservation,
+    estimateMs: declared === undefined ? sources.estimateMs(learningKey(queue, name)) : declared * 1000,
+    startTimeoutMs: fields.startTimeoutSeconds * 1000,
+    ...(problem !== undefined && { problem }),
+  };
+}
+
+function isOurs({ spec }: Pod, { schedulerNames }: WorkloadSources): boolean {
+  return schedulerNames.has(spec.schedulerName ?? 'default-scheduler');
+}
+
+function isLeaving({ metadata }: Pod): boolean {
+  return metadata.deletionTimestamp !== undefined;
+}
+
+/** When the last of the pods got its node. */
+function latestBinding(pods: readonly Pod[]): number {
+  const times = pods.map(({ status, metadata }) => {
+    const scheduled = status?.conditions?.find(({ type }) => type === 'PodScheduled');
+    return Date.parse(scheduled?.lastTransitionTime ?? metadata.creationTimestamp ?? '') || 0;
+  });
+  return Math.max(0, ...times);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // why: said as not valid
+  }
+}
