@@ -15,7 +15,7 @@ import { askTokenReview } from '../src/cli/ask-token.ts';
 import { installKinds } from '../src/cli/install.ts';
 import { type Gateway, startGateway } from '../src/gateway/server.ts';
 import {
-  type InferenceServiceSpec,
+  InferenceServiceSpec,
   type InferenceServiceStatus,
   inferenceService,
   SERVER_CONTAINER,
@@ -130,7 +130,7 @@ export class GatewayWorld {
       apiVersion: apiVersionOf(inferenceService),
       kind: 'InferenceService',
       metadata: { name, namespace: 'default' },
-      spec: { model: { uri: 'models:/m/1', format: 'onnx' }, replicas, resources: {}, env: [] },
+      spec: InferenceServiceSpec.parse({ model: { uri: 'models:/m/1' }, replicas }),
     } as Service);
   }
 

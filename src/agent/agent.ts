@@ -10,8 +10,8 @@ import { WELL_KNOWN } from '../kube/well-known.ts';
 import { type CgroupParents, parseCgroupParents } from './cgroup.ts';
 import { probeIsolation } from './isolation.ts';
 import { MemoryWatch } from './memory-watch.ts';
-import { startRegistrar } from './node-registrar.ts';
 import { NodePods } from './node-pods.ts';
+import { startRegistrar } from './node-registrar.ts';
 import { type AgentContext, type AgentOptions, RESTART_BACKOFF } from './options.ts';
 import { startAgentServer } from './server.ts';
 

@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { RecordEvent } from '../client/events.ts';
 import type { ApiClient } from '../client/types.ts';
+import type { NodeDevice } from '../kinds/device-class/kind.ts';
 import type { BundleMap } from './find-bundle.ts';
 import type { RestartBackoff } from './plan-pod.ts';
 import type { Launcher } from './run-container.ts';
@@ -18,6 +19,8 @@ export interface NodeCapacity {
   readonly memoryBytes: number;
   /** Devices and the like by resource name, such as `nvidia.com/gpu`. */
   readonly extended?: Readonly<Record<string, number>>;
+  /** Devices that are only said to be there, for trying things out. */
+  readonly simulated?: readonly NodeDevice[];
 }
 
 export interface AgentOptions {

@@ -2,6 +2,8 @@
  * Computes a container's environment from its spec and the config maps and secrets it names. Fetches nothing
  * itself.
  */
+import { isJsonObject } from '../base/json.ts';
+import { ASSIGNED_DEVICES_ANNOTATION } from '../kinds/device-class/kind.ts';
 import type { Container, EnvFromSource, EnvVar, Pod } from '../kube/pod.ts';
 import { StatusError } from '../kube/status-error.ts';
 import { type NodeFacts, readField, readResource } from './downward.ts';
@@ -39,7 +41,7 @@ export function listEnvReferences(container: Container): { configMaps: string[];
 
 /** The environment, later entries winning. @throws NotFound when a reference that is not optional has no value. */
 export function planEnv(request: EnvRequest): Map<string, string> {
-  const env = new Map(Object.entries(request.base));
+  const env = new Map(Object.entries({ ...request.base, ...readDeviceEnv(request.pod) }));
   for (const source of request.container.envFrom ?? []) {
     for (const [key, value] of readEnvFrom(source, request.sources)) env.set(`${source.prefix ?? ''}${key}`, value);
   }
@@ -48,6 +50,19 @@ export function planEnv(request: EnvRequest): Map<string, string> {
     if (value !== undefined) env.set(variable.name, value);
   }
   return env;
+}
+
+/** What the scheduler tells a pod of the devices it was given. */
+function readDeviceEnv({ metadata }: Pod): Readonly<Record<string, string>> {
+  const text = metadata.annotations?.[ASSIGNED_DEVICES_ANNOTATION];
+  if (text === undefined) return {};
+  try {
+    const assigned: unknown = JSON.parse(text);
+    const env = isJsonObject(assigned) && isJsonObject(assigned['env']) ? assigned['env'] : {};
+    return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, String(value)]));
+  } catch {
+    return {}; // why: anybody may write an annotation; one that is no JSON tells nothing
+  }
 }
 
 function readEnvFrom(source: EnvFromSource, sources: EnvSources): ReadonlyMap<string, string> {

@@ -28,7 +28,7 @@ import { type Config, pathsOf } from './config.ts';
 import { installKinds } from './install.ts';
 import { leadLoops } from './lead.ts';
 import { explainListenError } from './listen-error.ts';
-import { nodeEnv, nodeImages, warmPodVerbs } from './node-options.ts';
+import { nodeEnv, nodeImages, simulatedDevices, warmPodVerbs } from './node-options.ts';
 import type { Endpoints } from './run-state.ts';
 
 export interface Platform {
@@ -126,7 +126,12 @@ async function startAll({ config, log, env }: AssembleOptions, closings: Closing
     images: nodeImages(config),
     hiddenPaths: [config.home],
     env: nodeEnv(env, api.url),
-    capacity: { cpuMillis: availableParallelism() * 1000, memoryBytes: totalmem(), extended: config.devices },
+    capacity: {
+      cpuMillis: availableParallelism() * 1000,
+      memoryBytes: totalmem(),
+      extended: config.devices,
+      simulated: simulatedDevices(config),
+    },
     labels: { 'athanor.dev/host': hostname().toLowerCase() },
   });
   closings.push(() => agent.close());

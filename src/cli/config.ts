@@ -23,6 +23,17 @@ const FileConfig = z.strictObject({
   nodeName: z.string().optional(),
   /** Amounts of devices the node says it has, such as nvidia.com/gpu. */
   devices: z.record(z.string(), z.number().int().min(0)).optional(),
+  /** Accelerators that the node only says it has, for trying out how work is queued and shared. */
+  accelerators: z
+    .array(
+      z.strictObject({
+        class: z.string().default('nvidia'),
+        count: z.number().int().min(1).max(64).default(1),
+        model: z.string().default(''),
+        memoryMiB: z.number().int().min(0).default(0),
+      }),
+    )
+    .optional(),
   /** Images that the node knows, beside athanor and python: name to command. */
   images: z.record(z.string(), z.object({ command: z.array(z.string()) })).optional(),
 });
@@ -42,6 +53,7 @@ export interface Config {
   readonly blobsAccess: BlobAccess | undefined;
   readonly nodeName: string;
   readonly devices: Readonly<Record<string, number>>;
+  readonly accelerators: NonNullable<FileConfig['accelerators']>;
   readonly images: NonNullable<FileConfig['images']>;
 }
 
@@ -72,6 +84,7 @@ export function readConfig(flags: ConfigFlags, env: NodeJS.ProcessEnv): Config {
     blobsAccess: blobsUrl.startsWith('s3:') ? findBlobAccess(env) : undefined,
     nodeName: file.nodeName ?? 'laptop',
     devices: file.devices ?? {},
+    accelerators: file.accelerators ?? [],
     images: file.images ?? {},
   };
 }

@@ -6,6 +6,7 @@ import { flushCompileCache, getCompileCacheDir } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { BundleMap } from '../agent/find-bundle.ts';
+import type { NodeDevice } from '../kinds/device-class/kind.ts';
 import type { Config } from './config.ts';
 
 const PROGRAM_FOLDER = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -77,4 +78,11 @@ export async function warmPodVerbs(): Promise<void> {
     import('../kinds/training-job/kind.ts'),
   ]);
   flushCompileCache();
+}
+
+/** The accelerators of the configuration, one by one. */
+export function simulatedDevices({ accelerators }: Config): readonly NodeDevice[] {
+  return accelerators.flatMap(({ count, ...one }, list) =>
+    Array.from({ length: count }, (_, index) => ({ ...one, id: `simulated-${list}-${index}`, isHealthy: true })),
+  );
 }

@@ -76,6 +76,33 @@ export const DeviceClassStatus = z.object({});
 
 export type DeviceClassSpec = z.infer<typeof DeviceClassSpec>;
 
+/** Annotation of a node with its devices, as JSON list of `NodeDevice`. */
+export const NODE_DEVICES_ANNOTATION = 'athanor.dev/devices';
+/** Annotation of a pod with what it was given, as JSON of `AssignedDevices`. */
+export const ASSIGNED_DEVICES_ANNOTATION = 'athanor.dev/assigned-devices';
+
+/** One device as the agent of its node tells of it. */
+export interface NodeDevice {
+  /** What the maker's tools call it: an index or a UUID. */
+  readonly id: string;
+  /** Name of its DeviceClass. */
+  readonly class: string;
+  readonly model: string;
+  /** 0: not known. */
+  readonly memoryMiB: number;
+  readonly isHealthy: boolean;
+}
+
+/** What the scheduler gave a pod. */
+export interface AssignedDevices {
+  /** `index` is the device's place among those of its node. */
+  readonly devices: readonly { readonly index: number; readonly id: string; readonly class: string }[];
+  /** Of each of them. */
+  readonly share: { readonly milli: number; readonly memoryMiB?: number };
+  /** What the containers are told. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
 export const deviceClass = defineKind({
   kind: 'DeviceClass',
   plural: 'deviceclasses',

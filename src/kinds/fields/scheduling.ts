@@ -10,6 +10,9 @@ export const Topology = z.object({
     .describe('Labels by which to keep them together when it can be, the narrowest first.'),
 });
 
+/** Annotation of a pod without a group with these fields, as JSON. */
+export const SCHEDULING_ANNOTATION = 'athanor.dev/scheduling';
+
 /** The fields, for kinds that have them at their top. */
 export const SCHEDULING_FIELDS = {
   queue: z.string().min(1).default('default').describe('The Queue whose share it uses.'),

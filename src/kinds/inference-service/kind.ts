@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { defineKind } from '../../kube/kind.ts';
 import { EnvVariable, Resources } from '../fields/resources.ts';
+import { Scheduling } from '../fields/scheduling.ts';
 import { Conditions } from '../fields/status.ts';
 
 export const InferenceServiceSpec = z.object({
@@ -18,6 +19,11 @@ export const InferenceServiceSpec = z.object({
   replicas: z.number().int().min(0).max(1000).default(1).describe('Copies of the model server.'),
   resources: Resources.default({}).describe('What each copy asks for.'),
   env: z.array(EnvVariable).default([]).describe('Environment variables of the model server.'),
+  scheduling: Scheduling.extend({
+    preemptible: z.boolean().default(false).describe('Whether copies may be stopped or moved for others.'),
+  })
+    .prefault({})
+    .describe('How its copies are queued and placed.'),
 });
 
 export const InferenceServiceStatus = z.object({

@@ -8,6 +8,8 @@ import type { Outcome, World } from '../../kube/kind.ts';
 import type { ObjectOf } from '../../kube/object.ts';
 import { isPodFinished, isPodReady, type Pod } from '../../kube/pod.ts';
 import { planBlobs } from '../fields/blobs.ts';
+import { containerResources, deviceAnnotations } from '../fields/resources.ts';
+import { SCHEDULING_ANNOTATION } from '../fields/scheduling.ts';
 import { findBlock, findFailure } from '../fields/status.ts';
 import type { ServingRuntimeSpec } from '../serving-runtime/kind.ts';
 import { type InferenceServiceSpec, type InferenceServiceStatus, SERVER_CONTAINER, SERVICE_LABEL } from './kind.ts';
@@ -113,6 +115,10 @@ function planServer({ metadata, spec }: Service, { runtime, revision, index, wor
     metadata: {
       name: `${metadata.name}-${revision}-${index}`,
       labels: { [SERVICE_LABEL]: metadata.name, [REVISION_LABEL]: revision },
+      annotations: {
+        ...deviceAnnotations(spec.resources),
+        [SCHEDULING_ANNOTATION]: JSON.stringify(spec.scheduling),
+      },
     },
     spec: {
       schedulerName: 'athanor',
@@ -140,7 +146,7 @@ function planServer({ metadata, spec }: Service, { runtime, revision, index, wor
             ...spec.env,
           ],
           ports: [{ name: 'http', containerPort: port }],
-          resources: spec.resources,
+          resources: containerResources(spec.resources),
           readinessProbe: {
             httpGet: { path: readyPath, port },
             periodSeconds: 1,

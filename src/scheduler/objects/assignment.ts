@@ -1,18 +1,16 @@
 /** Which devices a pod was given: told to the pod in an annotation when it is bound, and read again from there. */
 import { isJsonObject } from '../../base/json.ts';
+import { ASSIGNED_DEVICES_ANNOTATION, type AssignedDevices } from '../../kinds/device-class/kind.ts';
 import type { Pod } from '../../kube/pod.ts';
 import type { Holding } from '../cycle/ledger.ts';
 import type { Member } from '../cycle/workload.ts';
 import { at, type Pool } from '../pool/pool.ts';
 import type { DeviceClasses } from './device-classes.ts';
 
-/** Annotation with the devices a pod was given, as JSON: index on the node, id, class, share and what to tell it. */
-export const ASSIGNED_ANNOTATION = 'athanor.dev/assigned-devices';
-
 /** The node the pod has, and its devices where it was told. */
 export function readAssigned({ spec, metadata }: Pod): Member['on'] {
   if (spec.nodeName === undefined) return undefined;
-  const text = metadata.annotations?.[ASSIGNED_ANNOTATION];
+  const text = metadata.annotations?.[ASSIGNED_DEVICES_ANNOTATION];
   const devices = text === undefined ? undefined : parseIndexes(text);
   return { node: spec.nodeName, ...(devices !== undefined && { devices }) };
 }
@@ -44,7 +42,8 @@ export function writeAssigned(
   const memoryMiB = Math.max(...devices.map((device) => pool.memoryOn(task, device)));
   const share = { milli: task.milli, ...(memoryMiB > 0 && { memoryMiB }) };
   const env = toEnv(classes, given, { milli: task.milli, memoryMiB });
-  return { [ASSIGNED_ANNOTATION]: JSON.stringify({ devices: given, share, env }) };
+  const assigned: AssignedDevices = { devices: given, share, env };
+  return { [ASSIGNED_DEVICES_ANNOTATION]: JSON.stringify(assigned) };
 }
 
 /** What the containers are told: which devices, and how much of them. */

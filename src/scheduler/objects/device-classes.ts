@@ -1,7 +1,7 @@
 /** Device classes as tables by the names of resources, and the devices of nodes. */
 
 import { isJsonObject } from '../../base/json.ts';
-import { DeviceClassSpec, deviceClass } from '../../kinds/device-class/kind.ts';
+import { DeviceClassSpec, NODE_DEVICES_ANNOTATION } from '../../kinds/device-class/kind.ts';
 import { DEVICE_PROFILES } from '../../kinds/device-class/profiles.ts';
 import type { ObjectOf } from '../../kube/object.ts';
 import type { Node } from '../../kube/pod.ts';
@@ -24,9 +24,6 @@ export interface DeviceClasses {
   /** Ready-made slices. */
   readonly slices: ReadonlyMap<string, { readonly of: NamedClass; readonly slice: DeviceClassSpec['slices'][number] }>;
 }
-
-/** Annotation of a node with its devices, as JSON: id, class, model, memoryMiB, and isHealthy where it is not. */
-export const NODE_DEVICES_ANNOTATION = 'athanor.dev/devices';
 
 /** The profiles that ship with the program, and the objects of a cluster, which go before them. */
 export function buildDeviceClasses(objects: readonly ObjectOf<DeviceClassSpec>[] = []): DeviceClasses {
@@ -113,6 +110,3 @@ export function isDeviceResource(name: string, classes: DeviceClasses): boolean 
     classes.count.has(name) || classes.cores.has(name) || classes.memory.has(name) || classes.memoryPercent.has(name)
   );
 }
-
-/** The kind these are read from. */
-export const DEVICE_CLASS_KIND = deviceClass;

@@ -1,7 +1,8 @@
 /** What pods ask of devices, in every dialect, and which devices nodes have. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { buildDeviceClasses, NODE_DEVICES_ANNOTATION, readNodeDevices } from './device-classes.ts';
+import { NODE_DEVICES_ANNOTATION } from '../../kinds/device-class/kind.ts';
+import { buildDeviceClasses, readNodeDevices } from './device-classes.ts';
 import { readPodAsk } from './read-demand.ts';
 import { node, pod, type Quantities } from './test-objects.ts';
 

@@ -2,7 +2,7 @@
  * Pods as workloads: the members of a group together, every other pod alone. Understands our own words for queues and
  * places, and those of KAI, Kueue, Volcano and Koordinator.
  */
-import { Scheduling } from '../../kinds/fields/scheduling.ts';
+import { SCHEDULING_ANNOTATION, Scheduling } from '../../kinds/fields/scheduling.ts';
 import { POD_SUB_GROUP_LABEL, type PodGroupSpec, type PodGroupStatus } from '../../kinds/pod-group/kind.ts';
 import { keyOf, type ObjectOf } from '../../kube/object.ts';
 import { POD_GROUP_LABEL, type Pod } from '../../kube/pod.ts';
@@ -16,8 +16,6 @@ import type { PoolRules } from './read-queues.ts';
 /** A PodGroup object. */
 export type PodGroup = ObjectOf<PodGroupSpec, PodGroupStatus>;
 
-/** Annotation of a pod without a group with the fields of `Scheduling`, as JSON. */
-export const SCHEDULING_ANNOTATION = 'athanor.dev/scheduling';
 /** Label that names a pod's queue. */
 export const QUEUE_LABEL = 'athanor.dev/queue';
 /** Queue of pods that others placed: they hold room, and count against nobody. */
