@@ -262,7 +262,9 @@ test('a dangerous model that is pushed goes into quarantine: its pusher is told,
 test("what is attached to a version is found by it, and numbers are not the pusher's to give", async () => {
   const config = { config: PACK, layers: { 'w.txt': { type: raw('weight'), bytes: 'weights' } } };
   await push('signed', config);
-  await assert.rejects(push('signed', config, '7'), /its next version is 2/);
+  await assert.rejects(push('signed', config, '7'), /it is version 1, push latest/);
+  const other = { config: PACK, layers: { 'w.txt': { type: raw('weight'), bytes: 'others' } } };
+  await assert.rejects(push('signed', other, '7'), /its next version is 2/);
   const artifact = `${hostOf()}/models/signed:1`;
   const folder = mkdtempSync(join(home, 'attach-'));
   writeFileSync(join(folder, 'model.sig'), '{"signature": true}');
