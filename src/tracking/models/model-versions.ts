@@ -40,6 +40,13 @@ export interface VersionId {
 
 const STAGES = ['None', 'Staging', 'Production', 'Archived'];
 
+const TABLES_OF_VERSION = [
+  'tracking_aliases',
+  'tracking_pushed_versions',
+  'tracking_version_signatures',
+  'tracking_model_versions',
+] as const;
+
 const TAG_RULE = { lengthMax: MODEL_TAG_VALUE_LENGTH_MAX, tooLong: 'refuse' } as const;
 
 const TARGET: SearchTarget = {
@@ -149,7 +156,7 @@ export async function deleteVersion(tracking: Tracking, id: VersionId): Promise<
   await inTransaction(tracking, async (within) => {
     const row = await getVersion(within, id);
     await deleteOwned(within, ownerOf(row));
-    for (const table of ['tracking_aliases', 'tracking_pushed_versions', 'tracking_model_versions'] as const) {
+    for (const table of TABLES_OF_VERSION) {
       const query = within.db.deleteFrom(table).where('model_key', '=', row.model_key);
       await query.where('version', '=', row.version).execute();
     }

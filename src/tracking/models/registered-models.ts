@@ -32,6 +32,7 @@ export interface Alias {
 const TABLES_OF_MODEL = [
   'tracking_aliases',
   'tracking_pushed_versions',
+  'tracking_version_signatures',
   'tracking_model_versions',
   'tracking_registered_models',
 ] as const;
