@@ -9,6 +9,7 @@ import { after, before, test } from 'node:test';
 import type { TrackingServer } from '../src/tracking/server.ts';
 import { startTestTracking } from '../src/tracking/test-tracking.ts';
 import { HARD_AUTH, type HardRegistry, startHardRegistry } from './hard-registry.ts';
+import { startMlflow } from './mlflow/server.ts';
 
 const PROGRAM = join(import.meta.dirname, '..', 'bin', 'athanor');
 const home = mkdtempSync(join(tmpdir(), 'athanor-signatures-'));
@@ -256,5 +257,22 @@ test('a large model is pulled with its signatures before it was looked through',
     assert.match(await say('slow', '--tracking', slow.url), /(READY|PENDING_REGISTRATION) +key [0-9a-f]{16} /);
   } finally {
     await slow.close();
+  }
+});
+
+test("versions of MLflow's own server are listed too, which keeps no signatures", async () => {
+  const theirs = await startMlflow();
+  try {
+    const post = (path: string, body: object) =>
+      fetch(`${theirs.url}/api/2.0/mlflow/${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+    await post('registered-models/create', { name: 'foreign' });
+    await post('model-versions/create', { name: 'foreign', source: 's3://bucket/model' });
+    assert.match(await say('foreign', '--tracking', theirs.url), /\n1 .*READY/);
+  } finally {
+    await theirs.close();
   }
 });

@@ -83,9 +83,10 @@ interface KeptModel {
 async function verifyKept(context: CommandContext, kept: KeptModel, flags: VerifyFlags): Promise<void> {
   const { what, files, trust, id } = kept;
   const uri = `models:/${id.name}/${id.version}`;
-  const signatures = await readSignatures(openTracking(context, flags), id);
   const refused: StatusError[] = [];
-  for (const { bundle, signer } of signatures) {
+  const signers: string[] = [];
+  for await (const { bundle, signer } of readSignatures(openTracking(context, flags), id)) {
+    signers.push(formatSigner(signer));
     try {
       const { resources } = await verifyModel(files, bundle, { trust, everyFile: true });
       return say(context, flags, { verified: what, files: resources.length, signature: formatSigner(signer), signer });
@@ -100,10 +101,9 @@ async function verifyKept(context: CommandContext, kept: KeptModel, flags: Verif
     throw new StatusError('NotFound', `cannot verify ${uri}: nobody has signed it, ${advice}`);
   }
   const changed = refused.find(({ details }) => details?.kind === OTHER_FILES);
-  const signers = signatures.map(({ signer }) => formatSigner(signer)).join('; ');
   const why = changed
     ? `${changed.message}, bring those files back or register and sign these as a version of their own`
-    : `it is signed by ${signers}, name one of these or have it signed by whom you trust (${first.message})`;
+    : `it is signed by ${signers.join('; ')}, name one of these or have it signed by whom you trust (${first.message})`;
   throw new StatusError((changed ?? first).reason, `cannot verify ${uri}: ${why}`, { cause: changed ?? first });
 }
 

@@ -12,7 +12,7 @@ import { acceptVersion } from './accept-version.ts';
 import { getVersion } from './model-versions.ts';
 import { writeBom, writeCard } from './version-bom.ts';
 import { readVersionContent } from './version-content.ts';
-import { addSignature, listSignatures, readSignatures } from './version-signatures.ts';
+import { addSignature, getSignature, listSignatures, listVersionSignatures } from './version-signatures.ts';
 
 const oneVersion = z.object({ name: text, version: text });
 
@@ -49,7 +49,11 @@ export const versionRoutes: readonly Route[] = [
   }),
   route('GET /models/:name/versions/:version/signatures', {
     input: oneVersion,
-    answer: async (tracking, id) => ({ signatures: await readSignatures(tracking, id) }),
+    answer: async (tracking, id) => ({ signatures: await listVersionSignatures(tracking, id) }),
+  }),
+  route('GET /models/:name/versions/:version/signatures/:digest', {
+    input: oneVersion.extend({ digest: text }),
+    answer: async (tracking, { digest, ...id }) => getSignature(tracking, id, digest),
   }),
   route('POST /models/:name/versions/:version/signatures', {
     input: oneVersion.extend({ bundle: text }),

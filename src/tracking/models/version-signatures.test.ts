@@ -61,7 +61,7 @@ const ATHANOR = '/api/athanor/v1/models';
 const keep = (name: string, bundle: string, version = '1') =>
   ask<VersionSignature>(`${ATHANOR}/${name}/versions/${version}/signatures`, { bundle });
 
-type Listed = { readonly signatures?: readonly (VersionSignature & { readonly bundle?: string })[] };
+type Listed = { readonly signatures?: readonly VersionSignature[] };
 
 async function list(name: string): Promise<NonNullable<Listed['signatures']>> {
   return (await ask<Listed>(`${ATHANOR}/${name}/signatures`)).body.signatures ?? [];
@@ -118,8 +118,11 @@ const promises: Readonly<Record<string, (name: string) => Promise<void>>> = {
     assert.deepEqual(only?.signer, { kind: 'key', subject: '', fingerprint });
     assert.deepEqual([only?.version, only?.digest, others.length], ['1', digestOf(bundle), 0]);
     assert.deepEqual(await versionOf(), before);
-    const whole = (await ask<Listed>(`${ATHANOR}/${name}/versions/1/signatures`)).body.signatures;
-    assert.equal(whole?.[0]?.bundle, bundle);
+    const place = `${ATHANOR}/${name}/versions/1/signatures`;
+    assert.deepEqual((await ask<Listed>(place)).body.signatures, [only]);
+    const whole = await ask<{ bundle: string }>(`${place}/${encodeURIComponent(digestOf(bundle))}`);
+    assert.deepEqual(whole.body, { ...only, bundle });
+    assert.equal((await ask(`${place}/sha256:other`)).status, 404);
   },
   'registries see it as a referrer, also after the version was described anew': async (name) => {
     await register(name, FILES);

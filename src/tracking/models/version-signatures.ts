@@ -105,18 +105,22 @@ async function keep(
   return show(kept);
 }
 
-/** With their bundles, the newest first. @throws NotFound */
-export async function readSignatures(tracking: Tracking, id: VersionId) {
+/** Of one version, without bundles, the newest first. @throws NotFound */
+export async function listVersionSignatures(tracking: Tracking, id: VersionId): Promise<readonly VersionSignature[]> {
   const { model_key, version } = await getVersion(tracking, id);
-  const rows = await tracking.db
-    .selectFrom('tracking_version_signatures')
-    .selectAll()
-    .where('model_key', '=', model_key)
-    .where('version', '=', version)
-    .orderBy('creation_time', 'desc')
-    .orderBy('digest')
-    .execute();
-  return rows.map((row) => ({ ...show(row), bundle: row.content }));
+  return (await selectSignatures(tracking, model_key)).filter((row) => row.version === version).map(show);
+}
+
+/** With its bundle, which may be large. @throws NotFound */
+export async function getSignature(tracking: Tracking, id: VersionId, digest: string) {
+  const { model_key, version } = await getVersion(tracking, id);
+  const rows = tracking.db.selectFrom('tracking_version_signatures').selectAll().where('model_key', '=', model_key);
+  const row = await rows.where('version', '=', version).where('digest', '=', digest).executeTakeFirst();
+  if (row) return { ...show(row), bundle: row.content };
+  throw new StatusError(
+    'NotFound',
+    `cannot find the signature ${digest}: models:/${id.name}/${id.version} has none such`,
+  );
 }
 
 /** Of all versions of a model, without bundles, the newest first. @throws NotFound */
