@@ -8,11 +8,14 @@ export interface HardRegistry {
   /** The next reading breaks behind so many bytes. */
   cutAfterBytes: number | undefined;
   isTampering: boolean;
+  /** False as with registries before distribution-spec 1.1. */
+  knowsReferrers: boolean;
   /** Of blobs, as `METHOD range`. */
   readonly blobRequests: string[];
   close(): Promise<void>;
 }
 
+const HOPS = /^(connection|transfer-encoding|keep-alive)$/;
 const TOKEN = 'a-token-for-a-while';
 /** Who may come in, as Docker's file has it. */
 export const HARD_AUTH = Buffer.from('me:secret').toString('base64');
@@ -31,6 +34,7 @@ export async function startHardRegistry(behind: string): Promise<HardRegistry> {
       response.writeHead(401, { 'www-authenticate': `Bearer realm="${origin}/token",service="hard"` });
       return response.end();
     }
+    if (!registry.knowsReferrers && /\/referrers\//.test(url)) return response.writeHead(404).end();
     const parts: Buffer[] = [];
     for await (const part of request) parts.push(Buffer.from(part));
     const kept = ['content-type', 'range', 'accept'].flatMap((key) => {
@@ -40,7 +44,8 @@ export async function startHardRegistry(behind: string): Promise<HardRegistry> {
     const body = parts.length > 0 ? { body: Buffer.concat(parts) } : {};
     const answer = await fetch(`${behind}${url}`, { method, headers: kept, ...body });
     const bytes = Buffer.from(await answer.arrayBuffer());
-    const passed = [...answer.headers].filter(([key]) => !/^(connection|transfer-encoding|keep-alive)$/.test(key));
+    const dropped = registry.knowsReferrers ? HOPS : /^(connection|transfer-encoding|keep-alive|oci-subject)$/;
+    const passed = [...answer.headers].filter(([key]) => !dropped.test(key));
     response.writeHead(answer.status, Object.fromEntries(passed));
     const isBlob = method === 'GET' && /\/blobs\/sha256:/.test(url);
     if (/\/blobs\/sha256:/.test(url)) registry.blobRequests.push(`${method} ${headers.range ?? ''}`.trim());
@@ -56,6 +61,7 @@ export async function startHardRegistry(behind: string): Promise<HardRegistry> {
     host: `127.0.0.1:${port}`,
     cutAfterBytes: undefined,
     isTampering: false,
+    knowsReferrers: true,
     blobRequests: [],
     close: () => new Promise((resolve) => server.close(() => resolve())),
   };

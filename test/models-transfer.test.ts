@@ -183,4 +183,6 @@ test('what was signed is verified, and what was changed afterwards is not', asyn
   assert.equal((await athanor(['sign', 'models:/signed/1', '--key', key, ...signature])).code, 0);
   const verified = await athanor(['verify', 'models:/signed/1', '--key', pub, ...signature, '-o', 'json']);
   assert.equal((JSON.parse(verified.stdout) as { files: number }).files, 1);
+  // A signature that goes to a file is not kept with the version.
+  assert.equal((await athanor(['verify', 'models:/signed/1', '--key', pub])).code, 3);
 });

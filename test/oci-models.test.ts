@@ -1,7 +1,7 @@
 /** Registered models as registry artifacts: pulled and pushed by oras, and by those who mean harm. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -10,6 +10,8 @@ import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import type { BlobStore } from '../src/blobs/blob-store.ts';
 import { openFolderStore } from '../src/blobs/folder-store.ts';
+import { signModel } from '../src/modelfiles/sign-model.ts';
+import { BUNDLE_TYPE } from '../src/modelfiles/signature-bundle.ts';
 import type { TrackingServer } from '../src/tracking/server.ts';
 import { startTestTracking } from '../src/tracking/test-tracking.ts';
 import { ensureGoProgram } from './go-program.ts';
@@ -262,7 +264,9 @@ test('a dangerous model that is pushed goes into quarantine: its pusher is told,
 test("what is attached to a version is found by it, and numbers are not the pusher's to give", async () => {
   const config = { config: PACK, layers: { 'w.txt': { type: raw('weight'), bytes: 'weights' } } };
   await push('signed', config);
-  await assert.rejects(push('signed', config, '7'), /its next version is 2/);
+  await assert.rejects(push('signed', config, '7'), /it is version 1, push latest/);
+  const other = { config: PACK, layers: { 'w.txt': { type: raw('weight'), bytes: 'others' } } };
+  await assert.rejects(push('signed', other, '7'), /its next version is 2/);
   const artifact = `${hostOf()}/models/signed:1`;
   const folder = mkdtempSync(join(home, 'attach-'));
   writeFileSync(join(folder, 'model.sig'), '{"signature": true}');
@@ -274,4 +278,27 @@ test("what is attached to a version is found by it, and numbers are not the push
   const pulled = join(home, 'attached');
   await run(oras, ['pull', '--plain-http', '-o', pulled, `${hostOf()}/models/signed@${digest}`]);
   assert.match(readFileSync(join(pulled, 'model.sig'), 'utf8'), /signature/);
+});
+
+test('a signature that is kept with a version is found and pulled by oras', async () => {
+  await register('vouched', { 'w.txt': 'weights' });
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const stream = async function* () {
+    yield Buffer.from('weights');
+  };
+  const bundle = await signModel([{ path: 'w.txt', bytes: { sizeBytes: 7, stream } }], {
+    name: 'vouched',
+    privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+  });
+  const place = `${server.url}/api/athanor/v1/models/vouched/versions/1/signatures`;
+  assert.equal((await fetch(place, { method: 'POST', body: JSON.stringify({ bundle }) })).status, 200);
+  const artifact = `${hostOf()}/models/vouched`;
+  const flags = ['--plain-http', '--format', 'json', '--artifact-type', BUNDLE_TYPE];
+  const { stdout } = await run(oras, ['discover', ...flags, `${artifact}:1`]);
+  const { referrers = [] } = JSON.parse(stdout) as { referrers?: { digest: string }[] };
+  assert.equal(referrers.length, 1);
+  const manifest = await run(oras, ['manifest', 'fetch', '--plain-http', `${artifact}@${referrers[0]?.digest}`]);
+  const { layers } = JSON.parse(manifest.stdout) as { layers: { digest: string }[] };
+  const blob = ['blob', 'fetch', '--plain-http', '--output', '-', `${artifact}@${layers[0]?.digest}`];
+  assert.equal((await run(oras, blob)).stdout, bundle);
 });

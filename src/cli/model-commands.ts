@@ -34,7 +34,7 @@ export function addModelVerbs(program: Command, models: Command): void {
     .description('sign a folder or models:/name/version (OpenSSF Model Signing)')
     .requiredOption('--key <file>', 'private key (P-256, P-384 or P-521, PEM)')
     .option('--certificate <file>', "the signer's certificate and those between it and the root (PEM)")
-    .option('--signature <file>', 'where the signature goes (default: model.sig in the folder, or here)')
+    .option('--signature <file>', 'where the signature goes (default: model.sig in the folder, or with the version)')
     .action(async (what: string, _flags: unknown, command: Command) => {
       const flags = command.optsWithGlobals<GlobalFlags & SignFlags>();
       const { sign } = await import('./models-trust.ts');
@@ -43,8 +43,8 @@ export function addModelVerbs(program: Command, models: Command): void {
   tracked(models.command('verify <what>'))
     .description('tell whether a folder or models:/name/version is what somebody trusted signed')
     .option('--key <file>', "the signer's public key (PEM)")
-    .option('--certificate <file>', 'certificates of the authorities to trust (PEM)')
-    .option('--signature <file>', 'where the signature is (default: model.sig in the folder, or here)')
+    .option('--certificate, --certificate-chain <file>', 'certificates of the authorities to trust (PEM)')
+    .option('--signature <file>', 'where the signature is (default: model.sig in the folder, or with the version)')
     .action(async (what: string, _flags: unknown, command: Command) => {
       const flags = command.optsWithGlobals<GlobalFlags & VerifyFlags>();
       const { verify } = await import('./models-trust.ts');

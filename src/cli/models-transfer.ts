@@ -1,9 +1,10 @@
-/** `athanor models push` and `pull`: versions to and from other registries, through tracking's own. */
+/** `athanor models push` and `pull`: versions, with their signatures, to and from other registries. */
 import { StatusError } from '../kube/status-error.ts';
 import { VERSION_HEADER } from '../tracking/oci/oci-path.ts';
 import { findModelLayers } from '../tracking/oci/pushed-layers.ts';
 import type { CommandContext } from './context.ts';
 import { type Copied, copyArtifact, fetchManifest } from './copy-artifact.ts';
+import { copySignatures } from './copy-signatures.ts';
 import { type OciClient, openOci } from './oci-client.ts';
 import { findCredentials } from './oci-credentials.ts';
 import { type OciReference, parseReference } from './oci-reference.ts';
@@ -29,7 +30,8 @@ export async function pushModel(
   const fetched = await fetchManifest(from, number);
   const to = await openOther(context, target);
   const copied = await copyArtifact({ from, to, fetched, tag: target.reference, progress: progressOf(context) });
-  tell(context, flags, { act: 'pushed', model: `${name}/${number}`, reference, copied });
+  const signatures = await copySignatures({ from, to, subject: fetched.digest });
+  tell(context, flags, { act: 'pushed', model: `${name}/${number}`, reference, copied, signatures });
 }
 
 /** Becomes the next version, unless it is one already. @throws Forbidden when it goes into quarantine */
@@ -44,8 +46,9 @@ export async function pullModel(context: CommandContext, reference: string, flag
   }
   const to = openOwn(context, name, flags);
   const copied = await copyArtifact({ from, to, fetched, tag: 'latest', progress: progressOf(context) });
+  const signatures = await copySignatures({ from, to, subject: fetched.digest });
   const model = `${name}/${copied.answer.headers.get(VERSION_HEADER) ?? ''}`;
-  tell(context, flags, { act: 'pulled', model, reference, copied });
+  tell(context, flags, { act: 'pulled', model, reference, copied, signatures });
 }
 
 /** The model's repository behind tracking's door. */
@@ -77,16 +80,20 @@ interface Told {
   readonly model: string;
   readonly reference: string;
   readonly copied: Copied;
+  readonly signatures: number;
 }
 
-function tell(context: CommandContext, flags: TrackingFlags, { act, model, reference, copied }: Told): void {
+function tell(context: CommandContext, flags: TrackingFlags, told: Told): void {
+  const { act, model, reference, copied, signatures } = told;
   const { digest, blobs, sentBlobs, sentBytes } = copied;
   const format = parseFormat(flags.output);
-  const result = { model, reference, digest, blobs, sentBlobs, sentBytes };
+  const result = { model, reference, digest, blobs, sentBlobs, sentBytes, signatures };
   if (format === 'json' || format === 'yaml') context.stdout.write(formatValue(result, format));
   else if (format === 'name') context.stdout.write(`models:/${model}\n`);
   else {
     const [from, to] = act === 'pushed' ? [model, reference] : [reference, model];
-    context.stdout.write(`${act} ${from} as ${to}: ${sentBlobs} of ${blobs} blobs, ${sentBytes} bytes, ${digest}\n`);
+    const signed = signatures === 0 ? '' : `, ${signatures} ${signatures === 1 ? 'signature' : 'signatures'}`;
+    const sent = `${sentBlobs} of ${blobs} blobs, ${sentBytes} bytes`;
+    context.stdout.write(`${act} ${from} as ${to}: ${sent}, ${digest}${signed}\n`);
   }
 }

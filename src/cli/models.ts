@@ -2,6 +2,7 @@
 import { StatusError } from '../kube/status-error.ts';
 import type { ModelVersion, RegisteredModel } from '../tracking/models/registry-view.ts';
 import type { CommandContext } from './context.ts';
+import { formatSigner, listSigners, type VersionName } from './model-signatures.ts';
 import { formatTable, formatValue, parseFormat } from './output.ts';
 import { openTracking, type TrackingClient, type TrackingFlags } from './tracking-client.ts';
 
@@ -105,21 +106,30 @@ async function listVersions(tracking: TrackingClient, name: string): Promise<Lis
     'model-versions/search',
     query,
   );
+  const signatures = await listSigners(tracking, name);
   const rows = items.map(({ version, aliases = [], current_stage, status, run_id, creation_timestamp, source }) => [
     version,
     aliases.join(' '),
     current_stage,
     status,
+    (signatures.get(version) ?? []).map(formatSigner).join('; '),
     run_id.slice(0, 8),
     formatTime(creation_timestamp),
     source,
   ]);
-  const headings = ['version', 'aliases', 'stage', 'status', 'run', 'created (UTC)', 'source'];
-  return { noun: 'versions', items, names: items.map(({ version }) => `models:/${name}/${version}`), headings, rows };
+  const headings = ['version', 'aliases', 'stage', 'status', 'signed by', 'run', 'created (UTC)', 'source'];
+  const shown = items.map((item) => ({ ...item, signed_by: signatures.get(item.version) ?? [] }));
+  return {
+    noun: 'versions',
+    items: shown,
+    names: items.map(({ version }) => `models:/${name}/${version}`),
+    headings,
+    rows,
+  };
 }
 
-/** @throws BadRequest for a URI of another form; NotFound, Invalid */
-export async function getModelSource(tracking: TrackingClient, uri: string): Promise<string> {
+/** Which version `models:/name/version` or `models:/name@alias` is. @throws BadRequest, NotFound, Invalid */
+export async function getModelVersion(tracking: TrackingClient, uri: string): Promise<VersionName> {
   const [, name = '', sign, version = ''] = /^models:\/([^/@]+)(\/|@)([^/@]+)$/.exec(uri) ?? [];
   if (name === '') {
     throw new StatusError('BadRequest', `cannot read ${uri}: use models:/name/version or models:/name@alias`);
@@ -128,7 +138,12 @@ export async function getModelSource(tracking: TrackingClient, uri: string): Pro
     sign === '@'
       ? await tracking.get<{ model_version: WireVersion }>('registered-models/alias', { name, alias: version })
       : await tracking.get<{ model_version: WireVersion }>('model-versions/get', { name, version });
-  const query = { name, version: found.model_version.version };
+  return { name, version: found.model_version.version };
+}
+
+/** @throws BadRequest for a URI of another form; NotFound, Invalid */
+export async function getModelSource(tracking: TrackingClient, uri: string): Promise<string> {
+  const query = { ...(await getModelVersion(tracking, uri)) };
   return (await tracking.get<{ artifact_uri: string }>('model-versions/get-download-uri', query)).artifact_uri;
 }
 

@@ -13,7 +13,8 @@ export function fromReasonOf(status: number, text: string): StatusError {
   const fits = Object.entries(MLFLOW_ERRORS).filter(([, wire]) => wire.code === code && wire.status === status);
   const reasons = fits.map(([reason]) => reason as Reason); // why: the table's keys are reasons
   // Several reasons share a code; of those, the plain ones are meant.
-  const reason = PLAIN.find((plain) => reasons.includes(plain)) ?? reasons[0] ?? 'InternalError';
+  const unknown = status === 404 ? 'NotFound' : 'InternalError';
+  const reason = PLAIN.find((plain) => reasons.includes(plain)) ?? reasons[0] ?? unknown;
   return new StatusError(reason, message);
 }
 

@@ -6,7 +6,8 @@ import { createHash } from 'node:crypto';
 import { isJsonObject, type JsonObject } from '../base/json.ts';
 import { StatusError } from '../kube/status-error.ts';
 
-const MEDIA_TYPE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
+/** What a bundle is, as a file and as an artifact. */
+export const BUNDLE_TYPE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
 const PAYLOAD_TYPE = 'application/vnd.in-toto+json';
 /** The hash that goes with each curve, by OpenSSL's names. */
 const HASHES: Readonly<Record<string, string>> = { prime256v1: 'sha256', secp384r1: 'sha384', secp521r1: 'sha512' };
@@ -30,7 +31,7 @@ export function writeBundle(statement: string, key: KeyObject, certificates: rea
   const material =
     chain.length > 0 ? { x509CertificateChain: { certificates: chain } } : { publicKey: { hint: hintOf(publicKey) } };
   return JSON.stringify({
-    mediaType: MEDIA_TYPE,
+    mediaType: BUNDLE_TYPE,
     verificationMaterial: { ...material, tlogEntries: [] },
     dsseEnvelope: {
       payload: payload.toString('base64'),
@@ -43,7 +44,7 @@ export function writeBundle(statement: string, key: KeyObject, certificates: rea
 /** @throws Invalid when the text is no bundle with one signature of an in-toto statement */
 export function parseBundle(text: string): Bundle {
   const bundle = parseJson(text);
-  if (bundle['mediaType'] !== MEDIA_TYPE) throw refuse(`it is of type ${String(bundle['mediaType'])}`);
+  if (bundle['mediaType'] !== BUNDLE_TYPE) throw refuse(`it is of type ${String(bundle['mediaType'])}`);
   const envelope = objectAt(bundle, 'dsseEnvelope');
   if (envelope['payloadType'] !== PAYLOAD_TYPE) throw refuse(`it holds ${String(envelope['payloadType'])}`);
   const signatures = envelope['signatures'];

@@ -44,7 +44,7 @@ export async function digestModel(
   files: readonly ModelFile[],
   ignorePaths: readonly string[] = withGitPaths([]),
 ): Promise<ModelDigest> {
-  const counted = files.filter(({ path }) => !ignorePaths.some((place) => isWithin(path, place)));
+  const counted = files.filter(({ path }) => !isIgnored(path, ignorePaths));
   const resources: SignedResource[] = [];
   for (const file of counted.toSorted((a, b) => compareParts(a.path, b.path))) {
     if (file.isSpecial) {
@@ -58,6 +58,11 @@ export async function digestModel(
     resources.push({ name: file.path, digest: hash.digest('hex') });
   }
   return { digest: rootDigest(resources), resources };
+}
+
+/** Whether a path is one of these, or below one. */
+export function isIgnored(path: string, ignorePaths: readonly string[]): boolean {
+  return ignorePaths.some((place) => isWithin(path, place));
 }
 
 function isWithin(path: string, place: string): boolean {
@@ -97,7 +102,7 @@ export function writeStatement({ name, digest, resources, ignorePaths }: SignedM
 
 /** @throws Invalid when the text is no statement of a model, or contradicts itself */
 export function parseStatement(text: string): SignedModel {
-  const statement: unknown = JSON.parse(text);
+  const statement = parseJson(text);
   if (!isJsonObject(statement) || statement['_type'] !== STATEMENT_TYPE) throw refuse('it holds no in-toto statement');
   if (statement['predicateType'] !== PREDICATE_TYPE) throw refuse(`it states ${String(statement['predicateType'])}`);
   const { subject, predicate } = statement;
@@ -112,6 +117,14 @@ export function parseStatement(text: string): SignedModel {
     resources,
     ignorePaths: parseSerialization(predicate['serialization']),
   };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw refuse('it holds no in-toto statement', cause);
+  }
 }
 
 function parseResources(value: unknown): readonly SignedResource[] {
@@ -135,6 +148,6 @@ function parseSerialization(value: unknown): readonly string[] {
   return paths.filter((path) => path !== '' && path !== '.' && findPathProblem(path) === undefined);
 }
 
-function refuse(why: string): StatusError {
-  return new StatusError('Invalid', `cannot read the signature: ${why}, sign the model again`);
+function refuse(why: string, cause?: unknown): StatusError {
+  return new StatusError('Invalid', `cannot read the signature: ${why}, sign the model again`, { cause });
 }

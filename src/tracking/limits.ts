@@ -53,3 +53,6 @@ export const SAMPLE_POINTS_MAX = 2_500;
 /** Experiments whose data sets one request may ask for, and data sets in the answer. */
 export const DATASET_SEARCH_EXPERIMENTS_MAX = 20;
 export const DATASET_SUMMARIES_MAX = 1_000;
+/** A signature names every file of its model. */
+export const SIGNATURE_BYTES_MAX = 8 * 1024 * 1024;
+export const SIGNATURES_PER_VERSION_MAX = 100;

@@ -274,10 +274,35 @@ const valuesOfRuns: Migration = {
   },
 };
 
+/** Signatures lie beside versions: they are no part of a version's files, and so not of its digest. */
+const signaturesOfVersions: Migration = {
+  name: '4-signatures-of-versions',
+  up: async (db, dialect) => {
+    const columns = {
+      model_key: 'text',
+      version: 'bigint',
+      digest: 'text',
+      kind: 'text',
+      subject: 'text',
+      fingerprint: 'text',
+      creation_time: 'bigint',
+      size_bytes: 'bigint',
+      manifest_digest: 'text',
+      content: 'text',
+    } as const;
+    await createTable(db, {
+      name: 'tracking_version_signatures',
+      dialect,
+      columns,
+      key: ['model_key', 'version', 'digest'],
+    });
+  },
+};
+
 /** Every step, oldest first. */
 export const trackingMigrations: MigrationPlan = {
   component: 'tracking',
-  migrations: [firstTables, tablesOfFirstVersion, valuesOfRuns],
+  migrations: [firstTables, tablesOfFirstVersion, valuesOfRuns, signaturesOfVersions],
 };
 
 interface NewTable extends Table {

@@ -236,6 +236,22 @@ export interface PushedVersionRow {
   readonly content: string;
 }
 
+/** Who signed a version's files. `manifest_digest` is the referrer as which it was attached, or empty. */
+export interface VersionSignatureRow {
+  readonly model_key: string;
+  readonly version: number;
+  /** Of the content, `sha256:...`. */
+  readonly digest: string;
+  readonly kind: 'key' | 'certificate';
+  readonly subject: string;
+  readonly fingerprint: string;
+  readonly creation_time: number;
+  readonly size_bytes: number;
+  readonly manifest_digest: string;
+  /** A Sigstore bundle. */
+  readonly content: string;
+}
+
 export type AssessmentKind = 'feedback' | 'expectation' | 'issue';
 
 /** Table names to rows. */
@@ -263,4 +279,5 @@ export interface TrackingSchema {
   tracking_oci_manifests: OciManifestRow;
   tracking_oci_tags: OciTagRow;
   tracking_pushed_versions: PushedVersionRow;
+  tracking_version_signatures: VersionSignatureRow;
 }

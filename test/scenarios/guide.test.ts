@@ -19,6 +19,9 @@ const GUIDES: Readonly<Record<string, readonly RegExp[]>> = {
     /model\/line\.json/,
     /line@champion is version 2 now, nothing before/,
     /copies\/line:v2/,
+    /signed models:\/line\/2: \d+ files, key [0-9a-f]{16}/,
+    /pulled \S+ as copy\/1: 0 of .*, 1 signature\n/,
+    /verified models:\/copy\/1: \d+ files, key [0-9a-f]{16}/,
     /made of\n {2}model\/line \(1, 2\)\n {4}training-job\/track-/,
   ],
 };

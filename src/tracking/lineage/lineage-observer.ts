@@ -10,7 +10,8 @@ import { inferenceService } from '../../kinds/inference-service/kind.ts';
 import { trainingJob } from '../../kinds/training-job/kind.ts';
 import type { KubeObject, ResourceRef } from '../../kube/object.ts';
 import type { Shared } from '../tracking.ts';
-import { type LineageEvent, recordEvents } from './lineage.ts';
+import type { LineageEvent } from './lineage.ts';
+import { createLineageTeller } from './lineage-teller.ts';
 import { planDataset, planInferenceService, planTrainingJob } from './plan-lineage.ts';
 
 export interface ObserverOptions {
@@ -25,8 +26,6 @@ export interface LineageObserver {
   readonly synced: Promise<void>;
   close(): Promise<void>;
 }
-
-const RETRY_MS = 5_000;
 
 /** Starts following at once. */
 export function observeLineage(options: ObserverOptions): LineageObserver {
@@ -52,39 +51,21 @@ function follow<T extends KubeObject>(
   plan: (object: T) => readonly LineageEvent[],
 ): Follower {
   const informer: Informer<T> = createInformer<T>({ client, ref, clock, report });
-  const told = new Map<string, string>();
-  const retries = new Set<() => void>();
-  let last: Promise<void> = Promise.resolve();
-  const tell = async (object: T): Promise<void> => {
-    const events = plan(object);
-    const { uid = '', namespace: workspace = 'default' } = object.metadata;
-    const text = JSON.stringify(events);
-    if (events.length === 0 || told.get(uid) === text) return;
-    await recordEvents({ ...tracking, workspace }, events);
-    told.set(uid, text);
-  };
-  const enqueue = (object: T): void => {
-    last = last
-      .then(() => tell(object))
-      .catch((error: unknown) => {
-        report(error);
-        const cancel = clock.after(RETRY_MS, () => {
-          retries.delete(cancel);
-          enqueue(object);
-        });
-        retries.add(cancel);
-      });
-  };
+  const teller = createLineageTeller({ tracking, clock, report });
   informer.onChange(({ type, object }) => {
-    if (type === 'deleted') told.delete(object.metadata.uid ?? '');
-    else enqueue(object);
+    const { uid = '', namespace: workspace = 'default' } = object.metadata;
+    if (type === 'deleted') return teller.forget(uid);
+    try {
+      teller.tell({ uid, workspace, events: plan(object) });
+    } catch (error) {
+      report(error); // why: an informer that throws stops following
+    }
   });
   return {
     synced: informer.synced,
     close: async () => {
       informer.close();
-      for (const cancel of retries) cancel();
-      await last;
+      await teller.close();
     },
   };
 }

@@ -6,7 +6,7 @@ import { sql } from 'kysely';
 import { insertRows } from '../../sql/insert-rows.ts';
 import type { LineageDirection, LineageEdgeRow } from '../schema.ts';
 import { parseTimestamp } from '../traces/trace-times.ts';
-import { inTransaction, type Tracking } from '../tracking.ts';
+import type { Shared, Tracking } from '../tracking.ts';
 
 /** A data set, a model, a service: anything that a job can read or write. */
 export interface LineageDataset {
@@ -60,25 +60,41 @@ const EDGE_KEYS = ['workspace', 'job_namespace', 'job_name', 'direction', 'names
 
 /** Keeps events; one that came before changes nothing. */
 export async function recordEvents(tracking: Tracking, events: readonly LineageEvent[]): Promise<void> {
-  if (events.length === 0) return;
   const { workspace } = tracking;
-  const rows = events.map((event) => ({
+  await recordAll(
+    tracking,
+    events.map((event) => ({ workspace, event })),
+  );
+}
+
+/** An event of a workspace. */
+export interface OwnedEvent {
+  readonly workspace: string;
+  readonly event: LineageEvent;
+}
+
+/** The same for events of many workspaces: all of them or none. */
+export async function recordAll({ db }: Pick<Shared, 'db'>, owned: readonly OwnedEvent[]): Promise<void> {
+  if (owned.length === 0) return;
+  const rows = owned.map(({ workspace, event }) => ({
     workspace,
     run_id: event.run.runId,
     event_type: event.eventType ?? 'OTHER',
     event_ms: parseTimestamp(event.eventTime),
     content: JSON.stringify(event),
   }));
-  const edges = new Map(events.flatMap((event) => toEdges(workspace, event)).map((edge) => [keyOf(edge), edge]));
-  await inTransaction(tracking, async ({ db }) => {
+  const edges = new Map(
+    owned.flatMap(({ workspace, event }) => toEdges(workspace, event)).map((edge) => [keyOf(edge), edge]),
+  );
+  await db.transaction().execute(async (within) => {
     const keys = ['workspace', 'run_id', 'event_type', 'event_ms'];
-    const last = new Map(rows.map((row) => [`${row.run_id} ${row.event_type} ${row.event_ms}`, row]));
+    const last = new Map(rows.map((row) => [JSON.stringify(keys.map((key) => Reflect.get(row, key))), row]));
     const sorted = [...last].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
-    await insertRows(db, sorted, { table: 'tracking_lineage_events', keys, onConflict: 'keep' });
+    await insertRows(within, sorted, { table: 'tracking_lineage_events', keys, onConflict: 'keep' });
     // One order for all writers, so that two of them never wait for each other.
     const ordered = [...edges].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, edge]) => edge);
     const options = { table: 'tracking_lineage_edges', keys: EDGE_KEYS, onConflict: 'replace' } as const;
-    await insertRows(db, ordered, options);
+    await insertRows(within, ordered, options);
   });
 }
 

@@ -40,6 +40,13 @@ export interface VersionId {
 
 const STAGES = ['None', 'Staging', 'Production', 'Archived'];
 
+const TABLES_OF_VERSION = [
+  'tracking_aliases',
+  'tracking_pushed_versions',
+  'tracking_version_signatures',
+  'tracking_model_versions',
+] as const;
+
 const TAG_RULE = { lengthMax: MODEL_TAG_VALUE_LENGTH_MAX, tooLong: 'refuse' } as const;
 
 const TARGET: SearchTarget = {
@@ -67,37 +74,40 @@ const TARGET: SearchTarget = {
 /** Publishes the next version. @throws NotFound when there is no such model */
 export async function createVersion(tracking: Tracking, wanted: NewVersion): Promise<ModelVersionRow> {
   checkTags(wanted.tags, TAG_RULE);
-  return inTransaction(tracking, async (within) => {
-    const nowMs = tracking.clock.nowMs();
-    const model = await within.db
-      .updateTable('tracking_registered_models')
-      .set({ last_version: sql`last_version + 1`, last_update_time: nowMs })
-      .where('name', '=', wanted.name)
-      .where('workspace', '=', tracking.workspace)
-      .returning(['model_key', 'last_version'])
-      .executeTakeFirst();
-    if (!model) throw new StatusError('NotFound', `Registered Model with name=${wanted.name} not found`);
-    const row: ModelVersionRow = {
-      model_key: model.model_key,
-      version: model.last_version,
-      source: wanted.source,
-      run_id: wanted.runId,
-      run_link: wanted.runLink,
-      model_id: wanted.modelId,
-      user_id: wanted.userId,
-      stage: 'None',
-      description: wanted.description,
-      status: wanted.status,
-      status_message: '',
-      digest: null,
-      size_bytes: null,
-      creation_time: nowMs,
-      last_update_time: nowMs,
-    };
-    await within.db.insertInto('tracking_model_versions').values(row).execute();
-    await tagVersion(within, row, wanted.tags);
-    return row;
-  });
+  return inTransaction(tracking, (within) => createVersionWithin(within, wanted));
+}
+
+/** The same as a part of a transaction. @throws NotFound */
+export async function createVersionWithin(within: Tracking, wanted: NewVersion): Promise<ModelVersionRow> {
+  const nowMs = within.clock.nowMs();
+  const model = await within.db
+    .updateTable('tracking_registered_models')
+    .set({ last_version: sql`last_version + 1`, last_update_time: nowMs })
+    .where('name', '=', wanted.name)
+    .where('workspace', '=', within.workspace)
+    .returning(['model_key', 'last_version'])
+    .executeTakeFirst();
+  if (!model) throw new StatusError('NotFound', `Registered Model with name=${wanted.name} not found`);
+  const row: ModelVersionRow = {
+    model_key: model.model_key,
+    version: model.last_version,
+    source: wanted.source,
+    run_id: wanted.runId,
+    run_link: wanted.runLink,
+    model_id: wanted.modelId,
+    user_id: wanted.userId,
+    stage: 'None',
+    description: wanted.description,
+    status: wanted.status,
+    status_message: '',
+    digest: null,
+    size_bytes: null,
+    creation_time: nowMs,
+    last_update_time: nowMs,
+  };
+  await within.db.insertInto('tracking_model_versions').values(row).execute();
+  await tagVersion(within, row, wanted.tags);
+  return row;
 }
 
 /** @throws NotFound; Invalid when `version` is no number */
@@ -146,7 +156,7 @@ export async function deleteVersion(tracking: Tracking, id: VersionId): Promise<
   await inTransaction(tracking, async (within) => {
     const row = await getVersion(within, id);
     await deleteOwned(within, ownerOf(row));
-    for (const table of ['tracking_aliases', 'tracking_pushed_versions', 'tracking_model_versions'] as const) {
+    for (const table of TABLES_OF_VERSION) {
       const query = within.db.deleteFrom(table).where('model_key', '=', row.model_key);
       await query.where('version', '=', row.version).execute();
     }

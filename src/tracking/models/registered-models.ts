@@ -32,6 +32,7 @@ export interface Alias {
 const TABLES_OF_MODEL = [
   'tracking_aliases',
   'tracking_pushed_versions',
+  'tracking_version_signatures',
   'tracking_model_versions',
   'tracking_registered_models',
 ] as const;
@@ -77,6 +78,20 @@ export async function getModelRow({ db, workspace }: Tracking, name: string): Pr
   const row = await query.executeTakeFirst();
   if (row) return row;
   throw new StatusError('NotFound', `Registered Model with name=${name} not found`);
+}
+
+/**
+ * Holds the model until the transaction ends: whoever wants to hold it meanwhile waits, and then sees what was done.
+ * @throws NotFound
+ */
+export async function holdModel({ db, workspace }: Tracking, name: string): Promise<void> {
+  const { numUpdatedRows } = await db
+    .updateTable('tracking_registered_models')
+    .set(({ ref }) => ({ last_version: ref('last_version') }))
+    .where('workspace', '=', workspace)
+    .where('name', '=', name)
+    .executeTakeFirstOrThrow();
+  if (numUpdatedRows === 0n) throw new StatusError('NotFound', `Registered Model with name=${name} not found`);
 }
 
 /** Changes the name or the description. @throws NotFound, AlreadyExists, Invalid */

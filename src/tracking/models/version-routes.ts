@@ -1,5 +1,5 @@
 /**
- * What MLflow's API has no words for: a version's digest and size. Below `/api/athanor/v1`; MLflow's routes are
+ * What MLflow's API has no words for: a version's digest, size and signatures. Below `/api/athanor/v1`; MLflow's routes are
  * elsewhere.
  */
 import type { FastifyInstance } from 'fastify';
@@ -12,6 +12,7 @@ import { acceptVersion } from './accept-version.ts';
 import { getVersion } from './model-versions.ts';
 import { writeBom, writeCard } from './version-bom.ts';
 import { readVersionContent } from './version-content.ts';
+import { addSignature, getSignature, listSignatures, listVersionSignatures } from './version-signatures.ts';
 
 const oneVersion = z.object({ name: text, version: text });
 
@@ -41,6 +42,22 @@ export const versionRoutes: readonly Route[] = [
       const { status, status_message } = await getVersion(tracking, id);
       return { ...id, status, statusMessage: status_message };
     },
+  }),
+  route('GET /models/:name/signatures', {
+    input: z.object({ name: text }),
+    answer: async (tracking, { name }) => ({ signatures: await listSignatures(tracking, name) }),
+  }),
+  route('GET /models/:name/versions/:version/signatures', {
+    input: oneVersion,
+    answer: async (tracking, id) => ({ signatures: await listVersionSignatures(tracking, id) }),
+  }),
+  route('GET /models/:name/versions/:version/signatures/:digest', {
+    input: oneVersion.extend({ digest: text }),
+    answer: async (tracking, { digest, ...id }) => getSignature(tracking, id, digest),
+  }),
+  route('POST /models/:name/versions/:version/signatures', {
+    input: oneVersion.extend({ bundle: text }),
+    answer: async (tracking, { bundle, ...id }) => addSignature(tracking, id, { bundle }),
   }),
   route('GET /models/:name/versions/:version/bom', {
     input: oneVersion,

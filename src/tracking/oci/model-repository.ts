@@ -7,14 +7,21 @@ import { getVersion, listVersionsOf, type NamedVersion } from '../models/model-v
 import { getAliasedVersion, listAliases } from '../models/registered-models.ts';
 import { checkUsable } from '../models/version-status.ts';
 import type { Tracking } from '../tracking.ts';
-import { blobUnknown, digestOf } from './oci-blobs.ts';
+import { blobUnknown, digestOf, findBlob, linkBlob, putVerified } from './oci-blobs.ts';
 import { ociError } from './oci-error.ts';
+import { parseManifest } from './oci-manifest.ts';
 import { checkManifest, type NewManifest, putManifest } from './oci-manifests.ts';
 import { isDigest } from './oci-path.ts';
 import { findModelLayers } from './pushed-layers.ts';
-import { findPack, type Pack, type PackCache } from './ready-packs.ts';
+import { eachReadyPack, findPack, listReady, type Pack, type PackCache, type ReadyPack } from './ready-packs.ts';
 import { findPushedVersion, isPushedWith, listPushedTags, registerPack } from './register-pack.ts';
 import type { KeptManifest, ReadableBlob, Repository } from './repository.ts';
+import {
+  findSignatureBlob,
+  findSignatureManifest,
+  listSignatureReferrers,
+  noteSignature,
+} from './signature-referrers.ts';
 
 /** A model's repository, and the plain one of that name below it. */
 export interface ModelRepository {
@@ -33,14 +40,20 @@ export function openModelRepository(tracking: Tracking, repository: ModelReposit
     name: plain.name,
     getManifest: async (reference) => {
       const pack = await findByReference(tracking, repository, reference);
-      return pack ? pack.manifest : plain.getManifest(reference);
+      if (pack) return pack.manifest;
+      const signature = isDigest(reference) && (await findSignatureManifest(tracking, repository, reference));
+      return signature || plain.getManifest(reference);
     },
     putManifest: (arrived) => takeManifest(tracking, repository, arrived),
-    statBlob: async (digest) => (await findReadyBlob(tracking, repository, digest)) ?? plain.statBlob(digest),
+    statBlob: async (digest) => (await findOwnBlob(tracking, repository, digest)) ?? plain.statBlob(digest),
     getBlob: async (digest) => {
-      const found = await findReadyBlob(tracking, repository, digest);
+      const found = await findOwnBlob(tracking, repository, digest);
       if (found) return found;
       return getUnready(tracking, repository, digest);
+    },
+    listReferrers: async (query) => {
+      const attached = await plain.listReferrers(query);
+      return [...attached, ...(await listSignatureReferrers(tracking, repository, { query, attached }))];
     },
     listTags: () => listModelTags(tracking, repository),
     checkMayDelete: () => {
@@ -83,33 +96,36 @@ async function findTagged(tracking: Tracking, name: string, tag: string): Promis
 
 async function findByDigest(
   tracking: Tracking,
-  { model, packs }: ModelRepository,
+  repository: ModelRepository,
   digest: string,
 ): Promise<Pack | undefined> {
-  const pushed = await findPushedVersion(tracking, model, digest);
+  const pushed = await findPushedVersion(tracking, repository.model, digest);
   if (pushed) checkUsable(pushed);
-  for (const version of await listReady(tracking, model)) {
-    const pack = await findPack(tracking, packs, version);
-    if (pack?.manifest.digest === digest) return pack;
+  return (await findReadyPack(tracking, repository, digest))?.pack;
+}
+
+async function findReadyPack(
+  tracking: Tracking,
+  repository: ModelRepository,
+  digest: string,
+): Promise<ReadyPack | undefined> {
+  for await (const found of eachReadyPack(tracking, repository)) {
+    if (found.pack.manifest.digest === digest) return found;
   }
   return undefined;
 }
 
-async function listReady(tracking: Tracking, model: string): Promise<readonly NamedVersion[]> {
-  return (await listVersionsOf(tracking, model)).filter(({ status, digest }) => status === 'READY' && digest !== null);
-}
-
-/** Costs a look at every version that was not packed before. */
-async function findReadyBlob(
+/** Of a version or of its signatures. Costs a look at every version that was not packed before. */
+async function findOwnBlob(
   tracking: Tracking,
-  { model, packs }: ModelRepository,
+  repository: ModelRepository,
   digest: string,
 ): Promise<ReadableBlob | undefined> {
-  for (const version of await listReady(tracking, model)) {
-    const blob = (await findPack(tracking, packs, version))?.blobs.get(digest);
+  for await (const { pack } of eachReadyPack(tracking, repository)) {
+    const blob = pack.blobs.get(digest);
     if (blob) return { sizeBytes: blob.sizeBytes, open: (range) => blob.open(tracking, range) };
   }
-  return undefined;
+  return findSignatureBlob(tracking, repository, digest);
 }
 
 /** Blobs of versions in quarantine may not be had; those of what is attached to a version may. */
@@ -136,9 +152,11 @@ async function getUnready(
 
 async function takeManifest(
   tracking: Tracking,
-  { model, plain, user }: ModelRepository,
+  repository: ModelRepository,
   arrived: NewManifest,
 ): Promise<KeptManifest> {
+  const { model, plain, user } = repository;
+  await takeOwnBlobs(tracking, repository, arrived);
   const manifest = await checkManifest(tracking, plain.name, arrived);
   const layers = findModelLayers(manifest);
   if (layers) {
@@ -146,12 +164,28 @@ async function takeManifest(
     return { digest: digestOf(arrived.content), subject: undefined, version };
   }
   const digest = digestOf(arrived.content, arrived.reference);
-  if (!manifest.subject) {
+  const { subject } = manifest;
+  if (!subject) {
     const what = `it is ${manifest.artifactType ?? manifest.mediaType}, want a ModelPack, a ModelKit or Docker's`;
     throw ociError('MANIFEST_INVALID', `cannot register a version of ${model}: ${what}`);
   }
   await putManifest(tracking, plain.name, { arrived: { ...arrived, reference: digest }, manifest });
-  return { digest, subject: manifest.subject.digest };
+  const ready = await findReadyPack(tracking, repository, subject.digest);
+  const version = ready?.version ?? (await findPushedVersion(tracking, model, subject.digest));
+  if (version) await noteSignature(tracking, { plain, version, manifest, digest });
+  return { digest, subject: subject.digest };
+}
+
+/** Its pusher was told that blobs of versions are there, and sent none of them. */
+async function takeOwnBlobs(tracking: Tracking, repository: ModelRepository, arrived: NewManifest): Promise<void> {
+  const { config, layers } = parseManifest(arrived.content, arrived.mediaType);
+  for (const { digest } of config ? [config, ...layers] : []) {
+    if (await findBlob(tracking, repository.plain.name, digest)) continue;
+    const blob = await findOwnBlob(tracking, repository, digest);
+    if (!blob) continue;
+    const { body } = await blob.open();
+    await linkBlob(tracking, repository.plain.name, await putVerified(tracking.blobs, body, digest));
+  }
 }
 
 async function listModelTags(tracking: Tracking, { model, plain }: ModelRepository): Promise<readonly string[]> {

@@ -32,6 +32,20 @@ const common = {
 const image = z.object({ ...common, config: descriptor, layers: z.array(descriptor).max(LAYERS_MAX) });
 const index = z.object({ ...common, manifests: z.array(descriptor).max(LAYERS_MAX) });
 
+const referrers = z.object({
+  manifests: z.array(descriptor.extend({ artifactType: z.string().optional() })).max(LAYERS_MAX),
+});
+
+/** What points at a manifest about another. */
+export type ReferrerDescriptor = z.infer<typeof referrers>['manifests'][number];
+
+/** The list of an index of referrers. @throws MANIFEST_INVALID */
+export function parseReferrers(text: string): readonly ReferrerDescriptor[] {
+  const parsed = referrers.safeParse(parseJson(text));
+  if (parsed.success) return parsed.data.manifests;
+  throw invalid('it is no list of what is about another');
+}
+
 /** What points at a blob. */
 export type Descriptor = z.infer<typeof descriptor>;
 

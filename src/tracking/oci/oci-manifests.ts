@@ -3,7 +3,7 @@
 import { inTransaction, type Tracking } from '../tracking.ts';
 import { digestOf, findBlob } from './oci-blobs.ts';
 import { ociError } from './oci-error.ts';
-import { type Descriptor, IMAGE_INDEX, type Manifest, parseManifest } from './oci-manifest.ts';
+import { type Descriptor, type Manifest, parseManifest } from './oci-manifest.ts';
 import { isDigest, isTag } from './oci-path.ts';
 
 /** A manifest as it is sent. */
@@ -18,6 +18,21 @@ export interface NewManifest {
   readonly reference: string;
   readonly mediaType: string;
   readonly content: string;
+}
+
+/** What is about a manifest. */
+export interface Referrer {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly size: number;
+  readonly artifactType?: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/** About which manifest, and of which type if that matters. */
+export interface ReferrerQuery {
+  readonly subject: string;
+  readonly artifactType: string | undefined;
 }
 
 const REFERRERS_MAX = 1_000;
@@ -144,12 +159,12 @@ async function isKnown({ db, workspace }: Tracking, repository: string): Promise
   return false;
 }
 
-/** An index of the manifests that are about `subject`, whether that is there or not; 1,000 at most. */
+/** The manifests that are about `subject`, whether that is there or not; 1,000 at most. */
 export async function listReferrers(
   tracking: Tracking,
   repository: string,
-  { subject, artifactType }: { readonly subject: string; readonly artifactType: string | undefined },
-) {
+  { subject, artifactType }: ReferrerQuery,
+): Promise<readonly Referrer[]> {
   const rows = await tracking.db
     .selectFrom('tracking_oci_manifests')
     .select(['digest', 'media_type', 'content'])
@@ -159,12 +174,11 @@ export async function listReferrers(
     .orderBy('digest')
     .limit(REFERRERS_MAX)
     .execute();
-  const manifests = rows
+  return rows
     .map(({ digest, media_type: mediaType, content }) => {
       const { artifactType: type, annotations } = parseManifest(content, mediaType);
       const size = Buffer.byteLength(content);
       return { mediaType, digest, size, ...(type && { artifactType: type }), ...(annotations && { annotations }) };
     })
     .filter((one) => artifactType === undefined || one.artifactType === artifactType);
-  return { schemaVersion: 2, mediaType: IMAGE_INDEX, manifests };
 }

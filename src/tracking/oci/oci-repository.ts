@@ -3,7 +3,7 @@ import type { ByteRange } from '../../blobs/blob-store.ts';
 import type { Tracking } from '../tracking.ts';
 import { openModelRepository } from './model-repository.ts';
 import { getBlob, openLinked } from './oci-blobs.ts';
-import { checkManifest, findManifest, listTags, manifestUnknown, putManifest } from './oci-manifests.ts';
+import { checkManifest, findManifest, listReferrers, listTags, manifestUnknown, putManifest } from './oci-manifests.ts';
 import { findModelName } from './oci-path.ts';
 import type { PackCache } from './ready-packs.ts';
 import type { Repository } from './repository.ts';
@@ -40,6 +40,7 @@ function openPlain(tracking: Tracking, name: string): Repository {
     },
     statBlob: readBlob,
     getBlob: readBlob,
+    listReferrers: (query) => listReferrers(tracking, name, query),
     listTags: () => listTags(tracking, name),
     checkMayDelete: () => undefined,
   };

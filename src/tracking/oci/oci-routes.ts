@@ -9,8 +9,8 @@ import { callerOf, trackingOf } from '../door.ts';
 import type { Shared, Tracking } from '../tracking.ts';
 import { findBlob, linkBlob, unlinkBlob } from './oci-blobs.ts';
 import { ociError, toOciAnswer } from './oci-error.ts';
-import { MANIFEST_BYTES_MAX } from './oci-manifest.ts';
-import { deleteManifest, listReferrers } from './oci-manifests.ts';
+import { IMAGE_INDEX, MANIFEST_BYTES_MAX } from './oci-manifest.ts';
+import { deleteManifest } from './oci-manifests.ts';
 import {
   checkDigest,
   findOciPath,
@@ -230,12 +230,13 @@ const sendTags: Answer = async ({ repository, place, request, reply }) => {
   return reply.send({ name: decodeURIComponent(place.slice(OCI_PREFIX.length)), tags });
 };
 
-const sendReferrers: Answer = async ({ tracking, repository, reference, request, reply }) => {
+const sendReferrers: Answer = async ({ repository, reference, request, reply }) => {
   checkDigest(reference);
   const { artifactType } = queryOf(request);
   if (artifactType !== undefined) reply.header('oci-filters-applied', 'artifactType');
-  const index = await listReferrers(tracking, repository.name, { subject: reference, artifactType });
-  return reply.type(index.mediaType).send(Buffer.from(JSON.stringify(index)));
+  const manifests = await repository.listReferrers({ subject: reference, artifactType });
+  const index = { schemaVersion: 2, mediaType: IMAGE_INDEX, manifests };
+  return reply.type(IMAGE_INDEX).send(Buffer.from(JSON.stringify(index)));
 };
 
 const ANSWERS: Readonly<Record<OciEndpoint, Readonly<Record<string, Answer>>>> = {

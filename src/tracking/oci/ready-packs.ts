@@ -7,7 +7,7 @@ import { contentKey } from '../../blobs/content.ts';
 import { getTree } from '../../blobs/tree.ts';
 import { ignoreNotFound } from '../../kube/status-error.ts';
 import { findArtifactPath, openArtifact } from '../artifacts/artifacts.ts';
-import type { NamedVersion } from '../models/model-versions.ts';
+import { listVersionsOf, type NamedVersion } from '../models/model-versions.ts';
 import { resolveSource } from '../models/version-files.ts';
 import type { ModelVersionRow } from '../schema.ts';
 import type { Tracking } from '../tracking.ts';
@@ -45,6 +45,33 @@ export async function findPack(tracking: Tracking, cache: PackCache, version: Na
   if (cache.size >= PACKS_KEPT && oldest !== undefined) cache.delete(oldest);
   cache.set(key, pack);
   return pack;
+}
+
+/** A model, and its packs that were made already. */
+export interface PacksOfModel {
+  readonly model: string;
+  readonly packs: PackCache;
+}
+
+export interface ReadyPack {
+  readonly version: NamedVersion;
+  readonly pack: Pack;
+}
+
+/** Versions that can be pulled, the newest first. */
+export async function listReady(tracking: Tracking, model: string): Promise<readonly NamedVersion[]> {
+  return (await listVersionsOf(tracking, model)).filter(({ status, digest }) => status === 'READY' && digest !== null);
+}
+
+/** Their artifacts, each made when it is asked for and was not made before. */
+export async function* eachReadyPack(
+  tracking: Tracking,
+  { model, packs }: PacksOfModel,
+): AsyncGenerator<ReadyPack, void> {
+  for (const version of await listReady(tracking, model)) {
+    const pack = await findPack(tracking, packs, version);
+    if (pack) yield { version, pack };
+  }
 }
 
 async function findPushed({ db }: Tracking, version: ModelVersionRow): Promise<Pack | undefined> {

@@ -1,12 +1,12 @@
 /** A model that is pushed to a registry's repository becomes a version: unpacked, looked through, digest kept. */
 import { ignoreNotFound, isStatusError } from '../../kube/status-error.ts';
-import { rootOf } from '../artifacts/artifacts.ts';
+import { deleteArtifacts, rootOf } from '../artifacts/artifacts.ts';
 import { UPLOADS_ROOT } from '../artifacts/uploads.ts';
 import { checkAlias } from '../check-name.ts';
 import { judgeNew } from '../models/judge-version.ts';
-import { createVersion, getVersion, type NamedVersion } from '../models/model-versions.ts';
-import { createModel, getModelRow, setAlias } from '../models/registered-models.ts';
-import type { Tracking } from '../tracking.ts';
+import { createVersionWithin, getVersion, type NamedVersion } from '../models/model-versions.ts';
+import { createModel, getModelRow, holdModel, setAlias } from '../models/registered-models.ts';
+import { inTransaction, type Tracking } from '../tracking.ts';
 import { digestOf } from './oci-blobs.ts';
 import { ociError } from './oci-error.ts';
 import type { NewManifest } from './oci-manifests.ts';
@@ -23,7 +23,7 @@ export interface ArrivedPack {
 }
 
 /**
- * Its number. The same manifest is one version, however often it comes.
+ * Its number. The same manifest is one version, however often it comes, and from however many at once.
  * @throws MANIFEST_INVALID for what cannot be unpacked; DENIED when its files are dangerous: it is in quarantine then
  */
 export async function registerPack(tracking: Tracking, pack: ArrivedPack): Promise<number> {
@@ -31,10 +31,10 @@ export async function registerPack(tracking: Tracking, pack: ArrivedPack): Promi
   if (pack.layers.some(({ digest }) => !digest.startsWith('sha256:'))) {
     throw ociError('MANIFEST_INVALID', 'cannot register the model: its layers have other digests than sha256');
   }
-  await checkTag(tracking, model, arrived.reference);
   const known = await findPushedVersion(tracking, model, digestOf(arrived.content));
-  const { version } = known ?? (await newVersion(tracking, pack));
-  const made = await getVersion(tracking, { name: model, version: String(version) });
+  await checkTag(tracking, { model, tag: arrived.reference, known });
+  const { version } = known ?? (await unpackVersion(tracking, pack));
+  const made = await getJudged(tracking, model, version);
   if (made.status === 'FAILED_REGISTRATION') {
     const where = `version ${version} of ${model} is in quarantine`;
     throw ociError('DENIED', `cannot use what was pushed: ${where}: ${made.status_message}`);
@@ -43,39 +43,69 @@ export async function registerPack(tracking: Tracking, pack: ArrivedPack): Promi
   return version;
 }
 
-/** Numbers are the registry's to give. */
-async function checkTag(tracking: Tracking, model: string, tag: string): Promise<void> {
-  if (!/^\d+$/.test(tag)) return;
-  const next = ((await getModelRow(tracking, model).catch(ignoreNotFound))?.last_version ?? 0) + 1;
-  if (Number(tag) === next) return;
-  throw ociError('TAG_INVALID', `cannot push ${model}:${tag}: its next version is ${next}, push latest or a name`);
+interface WantedTag {
+  readonly model: string;
+  readonly tag: string;
+  /** The version that the manifest is already. */
+  readonly known: NamedVersion | undefined;
 }
 
-async function newVersion(tracking: Tracking, { model, user, arrived, layers }: ArrivedPack): Promise<NamedVersion> {
+/** Numbers are the registry's to give. */
+async function checkTag(tracking: Tracking, { model, tag, known }: WantedTag): Promise<void> {
+  if (!/^\d+$/.test(tag) || Number(tag) === known?.version) return;
+  const next = ((await getModelRow(tracking, model).catch(ignoreNotFound))?.last_version ?? 0) + 1;
+  if (known === undefined && Number(tag) === next) return;
+  const what = known ? `it is version ${known.version}` : `its next version is ${next}`;
+  throw ociError('TAG_INVALID', `cannot push ${model}:${tag}: ${what}, push latest or a name`);
+}
+
+/** Keeps the files of a new version; those of a manifest that became one meanwhile are not kept twice. */
+async function unpackVersion(tracking: Tracking, pack: ArrivedPack): Promise<NamedVersion> {
   const id = tracking.newId();
   const folder = `${rootOf(tracking.workspace)}pushed-models/${id}`;
   const temporaryKey = `${UPLOADS_ROOT}${tracking.workspace}/${id}/unpacked`;
-  await unpackModel(tracking.blobs, layers, { folder, temporaryKey });
-  await createModel(tracking, { name: model, description: '', tags: [] }).catch((error: unknown) => {
-    if (!isStatusError(error, 'AlreadyExists')) throw error;
-  });
+  await unpackModel(tracking.blobs, pack.layers, { folder, temporaryKey });
   const source = `mlflow-artifacts:/${folder}`;
-  const nothing = { runId: '', runLink: '', modelId: '', description: '', tags: [] };
-  const row = await createVersion(tracking, {
-    name: model,
-    source,
-    userId: user,
-    status: 'PENDING_REGISTRATION',
-    ...nothing,
-  });
-  const { model_key, version } = row;
+  try {
+    await createModel(tracking, { name: pack.model, description: '', tags: [] }).catch((error: unknown) => {
+      if (!isStatusError(error, 'AlreadyExists')) throw error;
+    });
+    const kept = await inTransaction(tracking, (within) => keepVersion(within, pack, source));
+    if (kept.source !== source) await deleteArtifacts(tracking.blobs, folder);
+    return kept;
+  } catch (error) {
+    // A database that breaks off may have kept the version: then it needs its files.
+    if (isStatusError(error)) await deleteArtifacts(tracking.blobs, folder);
+    throw error;
+  }
+}
+
+/** Looks again while nobody else can: the same manifest may be on its way twice. */
+async function keepVersion(within: Tracking, pack: ArrivedPack, source: string): Promise<NamedVersion> {
+  const { model, user, arrived } = pack;
+  await holdModel(within, model);
   const digest = digestOf(arrived.content);
-  await tracking.db
+  const known = await findPushedVersion(within, model, digest);
+  await checkTag(within, { model, tag: arrived.reference, known });
+  if (known) return known;
+  const nothing = { runId: '', runLink: '', modelId: '', description: '', tags: [] };
+  const wanted = { name: model, source, userId: user, status: 'PENDING_REGISTRATION', ...nothing } as const;
+  const row = await createVersionWithin(within, wanted);
+  const { model_key, version } = row;
+  await within.db
     .insertInto('tracking_pushed_versions')
     .values({ model_key, version, digest, media_type: arrived.mediaType, content: arrived.content })
     .execute();
-  await judgeNew(tracking, row, source);
   return { ...row, name: model };
+}
+
+/** Whoever pushes what another push still looks through looks too: the answer has to say what was found. */
+async function getJudged(tracking: Tracking, name: string, version: number): Promise<NamedVersion> {
+  const id = { name, version: String(version) };
+  const made = await getVersion(tracking, id);
+  if (made.status !== 'PENDING_REGISTRATION') return made;
+  await judgeNew(tracking, made, made.source);
+  return getVersion(tracking, id);
 }
 
 /** An alias where MLflow allows one; other names are the registry's own. */

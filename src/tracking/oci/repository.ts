@@ -1,6 +1,6 @@
 /** A repository as the registry's door sees it. */
 import type { ByteRange, OpenBlob } from '../../blobs/blob-store.ts';
-import type { NewManifest, StoredManifest } from './oci-manifests.ts';
+import type { NewManifest, Referrer, ReferrerQuery, StoredManifest } from './oci-manifests.ts';
 
 /** A blob that can be read. */
 export interface ReadableBlob {
@@ -27,6 +27,8 @@ export interface Repository {
   statBlob(digest: string): Promise<ReadableBlob>;
   /** @throws BLOB_UNKNOWN, DENIED */
   getBlob(digest: string): Promise<ReadableBlob>;
+  /** Whether the subject is there or not. */
+  listReferrers(query: ReferrerQuery): Promise<readonly Referrer[]>;
   /** @throws NAME_UNKNOWN */
   listTags(): Promise<readonly string[]>;
   /** @throws UNSUPPORTED */

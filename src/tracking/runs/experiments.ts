@@ -115,16 +115,17 @@ export async function renameExperiment(tracking: Tracking, id: string, name: str
 
 /** Deletes or restores the experiment and its runs. @throws NotFound when it is not in the other stage. */
 export async function setExperimentStage(tracking: Tracking, id: string, stage: LifecycleStage): Promise<void> {
+  const own = isOwnDefault(tracking, id) ? (await getOwnDefault(tracking)).experiment_id : id;
   await inTransaction(tracking, async ({ db, clock }) => {
     const { numUpdatedRows } = await db
       .updateTable('tracking_experiments')
       .set({ lifecycle_stage: stage, last_update_time: clock.nowMs() })
-      .where('experiment_id', '=', id)
+      .where('experiment_id', '=', own)
       .where('workspace', '=', tracking.workspace)
       .where('lifecycle_stage', '!=', stage)
       .executeTakeFirstOrThrow();
     if (numUpdatedRows === 0n) throw new StatusError('NotFound', `No Experiment with id=${id} exists`);
-    await db.updateTable('tracking_runs').set({ lifecycle_stage: stage }).where('experiment_id', '=', id).execute();
+    await db.updateTable('tracking_runs').set({ lifecycle_stage: stage }).where('experiment_id', '=', own).execute();
   });
 }
 
@@ -173,16 +174,39 @@ function isOwnDefault({ workspace }: Tracking, id: string): boolean {
   return id === DEFAULT_EXPERIMENT.id && workspace !== DEFAULT_WORKSPACE;
 }
 
+/** Whatever it is called by now: it is known by its number from when it was first asked for. */
 async function getOwnDefault(tracking: Tracking): Promise<Experiment> {
-  const find = () => getExperimentByName(tracking, DEFAULT_EXPERIMENT.name);
-  const found = await find().catch(ignoreNotFound);
-  if (found) return found;
-  const isMade = createExperiment(tracking, { name: DEFAULT_EXPERIMENT.name, tags: [] });
-  await isMade.catch((error: unknown) => {
-    // Another request was quicker: then it is there.
-    if (!isStatusError(error, 'AlreadyExists')) throw error;
-  });
-  return find();
+  const known = await findOwnDefault(tracking);
+  if (known) return withTags(tracking, known);
+  const { name } = DEFAULT_EXPERIMENT;
+  const found = await getExperimentByName(tracking, name).catch(ignoreNotFound);
+  const id = found?.experiment_id ?? (await createExperiment(tracking, { name, tags: [] }).catch(ignoreTaken));
+  // Another request was quicker when there is no id: then it notes the number, and so does this one, from the name.
+  const value = Number(id ?? (await getExperimentByName(tracking, name)).experiment_id);
+  await tracking.db
+    .insertInto('tracking_counters')
+    .values({ name: ownDefaultKey(tracking), value })
+    .onConflict((conflict) => conflict.column('name').doNothing())
+    .execute();
+  const noted = await findOwnDefault(tracking);
+  if (!noted) throw new StatusError('NotFound', `No Experiment with id=${DEFAULT_EXPERIMENT.id} exists`);
+  return withTags(tracking, noted);
+}
+
+function ownDefaultKey({ workspace }: Tracking): string {
+  return `default-experiment-of/${workspace}`;
+}
+
+async function findOwnDefault(tracking: Tracking): Promise<ExperimentRow | undefined> {
+  const id = tracking.db
+    .selectFrom('tracking_counters')
+    .select(sql<string>`cast(value as text)`.as('id'))
+    .where('name', '=', ownDefaultKey(tracking));
+  return selectExperiments(tracking).where('experiment_id', '=', id).executeTakeFirst();
+}
+
+function ignoreTaken(error: unknown): undefined {
+  if (!isStatusError(error, 'AlreadyExists')) throw error;
 }
 
 /** Those of the ids that are experiments of this workspace. */

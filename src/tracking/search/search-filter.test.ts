@@ -50,6 +50,7 @@ const refusals: Record<string, RegExp> = {
   "metrics.loss < 'a'": /a number was expected, not "a", at character 16\./,
   'params.lr = 0.1': /a quoted text was expected/,
   "params.lr < '0.1'": /cannot be compared by </,
+  "tags.x RLIKE 'a'": /cannot be compared by RLIKE/,
   'metrics.loss IS NULL': /cannot be compared by IS NULL/,
   'metrics.a < 1 OR metrics.b < 1': /AND was expected, not "OR", at character 15\./,
   'metrics.a < 1 AND': /ends with AND/,
@@ -88,4 +89,16 @@ test('parseOrder() refuses what is behind the direction', () => {
 
 test('likeToGlob() keeps GLOB signs literal', () => {
   assert.equal(likeToGlob('a%b_c*d?e[f]'), 'a*b?c[*]d[?]e[[]f]');
+});
+
+test('parseFilter() takes regular expressions where a noun has them, and refuses what is none', () => {
+  const traces: Searchable = { ...searchable, expressionsBut: ['run name'] };
+  const [condition] = parseFilter("tags.x rlike '^a+$'", traces);
+  assert.deepEqual(condition, { entity: 'tag', key: 'x', operator: 'RLIKE', values: ['^a+$'] });
+  const wrong: Readonly<Record<string, RegExp>> = {
+    "tags.x RLIKE '['": /the regular expression cannot be used: missing closing \]: `\[`, at character 14\./,
+    "metrics.a RLIKE '1'": /cannot be compared by RLIKE/,
+    "`run name` RLIKE 'a'": /cannot be compared by RLIKE/,
+  };
+  for (const [source, want] of Object.entries(wrong)) assert.throws(() => parseFilter(source, traces), want);
 });

@@ -3,6 +3,7 @@
  * sql.ts's.
  */
 import { StatusError } from '../../kube/status-error.ts';
+import { findExpressionProblem } from '../../sql/regular-expression.ts';
 import { type Token, tokenize } from './search-tokens.ts';
 
 export type Entity =
@@ -24,6 +25,7 @@ export type Operator =
   | '>='
   | 'LIKE'
   | 'ILIKE'
+  | 'RLIKE'
   | 'IN'
   | 'NOT IN'
   | 'IS NULL'
@@ -42,6 +44,8 @@ export interface Searchable {
   /** Attributes by name, other spellings included. */
   readonly attributes: Readonly<Record<string, 'text' | 'number'>>;
   readonly entities: readonly Entity[];
+  /** Texts can be compared by RLIKE, but those of these attributes. */
+  readonly expressionsBut?: readonly string[];
 }
 
 const ENTITIES: Readonly<Record<string, Entity>> = {
@@ -68,6 +72,7 @@ const ENTITIES: Readonly<Record<string, Entity>> = {
 };
 const NUMBER_OPERATORS: readonly Operator[] = ['=', '!=', '<', '<=', '>', '>='];
 const TEXT_OPERATORS: readonly Operator[] = ['=', '!=', 'LIKE', 'ILIKE', 'IN', 'NOT IN'];
+const OPERATORS: readonly Operator[] = [...NUMBER_OPERATORS, ...TEXT_OPERATORS, 'RLIKE'];
 const NULL_OPERATORS: readonly Operator[] = ['IS NULL', 'IS NOT NULL'];
 /** What may be asked of entities that have no keys of their own. */
 const FIXED_KEYS: Partial<Record<Entity, RegExp>> = {
@@ -180,7 +185,8 @@ function parseCondition(reader: TokenReader, searchable: Searchable): Condition 
     entity === 'metric' ||
     (entity === 'attribute' && searchable.attributes[key] === 'number') ||
     (OPEN.has(entity) && /^[<>]/.test(operator));
-  checkOperator(reader, { entity, key, operator }, isNumber);
+  const allowed = listOperators({ entity, key }, searchable, isNumber);
+  checkOperator(reader, { entity, key, operator }, allowed);
   return { entity, key, operator, values: parseValues(reader, operator, isNumber) };
 }
 
@@ -194,16 +200,25 @@ function parseOperator(reader: TokenReader): Operator {
     if (!reader.accept('IN')) reader.fail('IN was expected behind NOT');
     return 'NOT IN';
   }
-  for (const operator of [...NUMBER_OPERATORS, ...TEXT_OPERATORS]) if (reader.accept(operator)) return operator;
+  for (const operator of OPERATORS) if (reader.accept(operator)) return operator;
   return reader.fail(`a comparison was expected, not ${JSON.stringify(reader.take().text)}`);
+}
+
+function listOperators(
+  { entity, key }: Identifier,
+  { expressionsBut }: Searchable,
+  isNumber: boolean,
+): readonly Operator[] {
+  if (isNumber) return NUMBER_OPERATORS;
+  const isExcluded = expressionsBut === undefined || (entity === 'attribute' && expressionsBut.includes(key));
+  return isExcluded || (entity === 'span' && key === 'content') ? TEXT_OPERATORS : [...TEXT_OPERATORS, 'RLIKE'];
 }
 
 function checkOperator(
   reader: TokenReader,
   { entity, key, operator }: Identifier & { readonly operator: Operator },
-  isNumber: boolean,
+  allowed: readonly Operator[],
 ): void {
-  const allowed = isNumber ? NUMBER_OPERATORS : TEXT_OPERATORS;
   if (allowed.includes(operator)) return;
   if (NULL_OPERATORS.includes(operator) && OPTIONAL.has(entity)) return;
   reader.fail(`${entity} ${JSON.stringify(key)} cannot be compared by ${operator}, use one of ${allowed.join(' ')}`);
@@ -213,6 +228,8 @@ function parseValues(reader: TokenReader, operator: Operator, isNumber: boolean)
   if (NULL_OPERATORS.includes(operator)) return [];
   if (operator !== 'IN' && operator !== 'NOT IN') {
     const value = parseValue(reader, isNumber);
+    const problem = operator === 'RLIKE' ? findExpressionProblem(String(value)) : undefined;
+    if (problem !== undefined) return reader.fail(`the regular expression cannot be used: ${problem}`);
     const isTooLong = operator.endsWith('LIKE') && String(value).length > PATTERN_LENGTH_MAX;
     return isTooLong ? reader.fail(`a pattern has ${PATTERN_LENGTH_MAX} characters at most`) : [value];
   }

@@ -2,6 +2,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import { StatusError } from '../../kube/status-error.ts';
 import type { DialectName } from '../../sql/open-database.ts';
+import { toPostgresExpression } from '../../sql/regular-expression.ts';
 import type { OwnerKind } from '../schema.ts';
 import type { Condition, Identifier, Operator, Searchable } from './search-filter.ts';
 import type { Order } from './search-order.ts';
@@ -204,6 +205,7 @@ function compare(value: RawBuilder<unknown>, condition: Condition, dialect: Dial
   const { operator, values } = condition;
   if (operator === 'IN') return sql`${value} in (${sql.join(values)})`;
   if (operator === 'NOT IN') return sql`${value} not in (${sql.join(values)})`;
+  if (operator === 'RLIKE') return isFoundIn(value, String(values[0]), dialect);
   if (operator === 'LIKE' || operator === 'ILIKE')
     return matches(value, { operator, pattern: String(values[0]) }, dialect);
   const [right] = values;
@@ -224,6 +226,11 @@ function toNumber(value: RawBuilder<unknown>, dialect: DialectName): RawBuilder<
   }
   const isNumber = sql`json_valid(${value}) and json_type(${value}) in ('integer', 'real')`;
   return sql`case when ${isNumber} then cast(${value} as double precision) end`;
+}
+
+function isFoundIn(value: RawBuilder<unknown>, expression: string, dialect: DialectName): RawBuilder<unknown> {
+  if (dialect === 'postgres') return sql`${value} ~ ${toPostgresExpression(expression)}`;
+  return sql`${value} regexp ${expression}`;
 }
 
 /** SQLite's LIKE ignores case, so its GLOB stands in for LIKE; PostgreSQL's would take a backslash for an escape. */

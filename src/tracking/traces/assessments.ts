@@ -5,7 +5,7 @@ import { append } from '../owned-values.ts';
 import type { AssessmentKind, AssessmentRow } from '../schema.ts';
 import { inTransaction, type Tracking } from '../tracking.ts';
 import { toTimestamp } from './trace-times.ts';
-import { getTraceRow } from './traces.ts';
+import { getTraceRow, holdTrace } from './traces.ts';
 
 /** MLflow's Assessment; exactly one of feedback, expectation and issue is there. */
 export interface Assessment {
@@ -55,7 +55,7 @@ export async function createAssessment(tracking: Tracking, wanted: NewAssessment
     valid: true,
   };
   await inTransaction(tracking, async (within) => {
-    await getTraceRow(within, wanted.trace_id);
+    await holdTrace(within, wanted.trace_id);
     if (wanted.overrides) await setValid(within, await getAssessment(within, wanted.trace_id, wanted.overrides), false);
     await within.db.insertInto('tracking_assessments').values(toRow(assessment, nowMs)).execute();
   });
@@ -64,7 +64,7 @@ export async function createAssessment(tracking: Tracking, wanted: NewAssessment
 
 /** @throws NotFound */
 export async function getAssessment(tracking: Tracking, traceId: string, id: string): Promise<Assessment> {
-  await getTraceRow(tracking, traceId).catch(sayNotFound(`Trace with request_id '${traceId}' not found`));
+  await getTraceRow(tracking, traceId).catch(refuseTrace(traceId));
   const row = await tracking.db
     .selectFrom('tracking_assessments')
     .selectAll()
@@ -75,6 +75,10 @@ export async function getAssessment(tracking: Tracking, traceId: string, id: str
   throw new StatusError('NotFound', `Assessment with ID '${id}' not found for trace '${traceId}'`);
 }
 
+function refuseTrace(traceId: string): (error: unknown) => never {
+  return sayNotFound(`Trace with request_id '${traceId}' not found`);
+}
+
 /** Changes what is given. @throws NotFound; Invalid when it would become of another kind */
 export async function updateAssessment(
   tracking: Tracking,
@@ -82,6 +86,7 @@ export async function updateAssessment(
   change: AssessmentChange,
 ): Promise<Assessment> {
   return inTransaction(tracking, async (within) => {
+    await holdTrace(within, traceId).catch(refuseTrace(traceId));
     const before = await getAssessment(within, traceId, id);
     const metadata = change.metadata && { metadata: { ...before.metadata, ...change.metadata } };
     const last_update_time = toTimestamp(tracking.clock.nowMs());
@@ -98,6 +103,7 @@ export async function updateAssessment(
 /** Forgets it; what it overrode counts again. Says nothing when there is none. @throws NotFound for the trace */
 export async function deleteAssessment(tracking: Tracking, traceId: string, id: string): Promise<void> {
   await inTransaction(tracking, async (within) => {
+    await holdTrace(within, traceId).catch(refuseTrace(traceId));
     const { overrides } = await getAssessment(within, traceId, id);
     await within.db.deleteFrom('tracking_assessments').where('assessment_id', '=', id).execute();
     const overridden = overrides && (await getAssessment(within, traceId, overrides).catch(ignoreNotFound));

@@ -71,6 +71,7 @@ const TARGET: IdTarget = {
     text: 'text',
   },
   entities: ['attribute', 'tag', 'metadata', 'feedback', 'expectation', 'span'],
+  expressionsBut: ['text'],
   columns: {
     request_id: 'trace_id',
     timestamp: 'timestamp_ms',

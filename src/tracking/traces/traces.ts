@@ -95,6 +95,18 @@ export async function getTraceRow(tracking: Tracking, traceId: string): Promise<
   throw new StatusError('NotFound', `Trace with ID '${traceId}' not found.`);
 }
 
+/**
+ * Holds the trace until the transaction ends: whoever wants to change what belongs to it meanwhile waits, and then sees
+ * what was done. SQLite's transactions are one at a time in any case. @throws NotFound
+ */
+export async function holdTrace(within: Tracking, traceId: string): Promise<void> {
+  const { trace_id } = await getTraceRow(within, traceId);
+  if (within.dialect !== 'postgres') return;
+  const row = within.db.selectFrom('tracking_traces').select('trace_id').where('trace_id', '=', trace_id);
+  if (await row.forUpdate().executeTakeFirst()) return;
+  throw new StatusError('NotFound', `Trace with ID '${traceId}' not found.`);
+}
+
 /** Changes what is given; only for traces of the older API, which end apart. @throws NotFound */
 export async function endTrace(
   tracking: Tracking,
