@@ -4,7 +4,7 @@
  */
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
-import { availableParallelism, hostname, totalmem, userInfo } from 'node:os';
+import { hostname, userInfo } from 'node:os';
 import type { Logger } from 'pino';
 import { startAgent } from '../agent/agent.ts';
 import { type Credentials, ensureCredentials } from '../apiserver/credentials.ts';
@@ -28,7 +28,7 @@ import { type Config, pathsOf } from './config.ts';
 import { installKinds } from './install.ts';
 import { leadLoops } from './lead.ts';
 import { explainListenError } from './listen-error.ts';
-import { nodeEnv, nodeImages, simulatedDevices, warmPodVerbs } from './node-options.ts';
+import { nodeCapacity, nodeEnv, nodeImages, warmPodVerbs } from './node-options.ts';
 import type { Endpoints } from './run-state.ts';
 
 export interface Platform {
@@ -126,12 +126,7 @@ async function startAll({ config, log, env }: AssembleOptions, closings: Closing
     images: nodeImages(config),
     hiddenPaths: [config.home],
     env: nodeEnv(env, api.url),
-    capacity: {
-      cpuMillis: availableParallelism() * 1000,
-      memoryBytes: totalmem(),
-      extended: config.devices,
-      simulated: simulatedDevices(config),
-    },
+    capacity: nodeCapacity(config),
     labels: { 'athanor.dev/host': hostname().toLowerCase() },
   });
   closings.push(() => agent.close());

@@ -3,9 +3,11 @@
  * inherit.
  */
 import { flushCompileCache, getCompileCacheDir } from 'node:module';
+import { availableParallelism, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { BundleMap } from '../agent/find-bundle.ts';
+import type { NodeCapacity } from '../agent/options.ts';
 import type { NodeDevice } from '../kinds/device-class/kind.ts';
 import type { Config } from './config.ts';
 
@@ -80,8 +82,18 @@ export async function warmPodVerbs(): Promise<void> {
   flushCompileCache();
 }
 
+/** What this machine has, and what the configuration says it has. */
+export function nodeCapacity(config: Config): NodeCapacity {
+  return {
+    cpuMillis: availableParallelism() * 1000,
+    memoryBytes: totalmem(),
+    extended: config.devices,
+    simulated: simulatedDevices(config),
+  };
+}
+
 /** The accelerators of the configuration, one by one. */
-export function simulatedDevices({ accelerators }: Config): readonly NodeDevice[] {
+function simulatedDevices({ accelerators }: Config): readonly NodeDevice[] {
   return accelerators.flatMap(({ count, ...one }, list) =>
     Array.from({ length: count }, (_, index) => ({ ...one, id: `simulated-${list}-${index}`, isHealthy: true })),
   );
