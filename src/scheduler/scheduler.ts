@@ -10,6 +10,7 @@ import { deviceClass } from '../kinds/device-class/kind.ts';
 import { nodePool } from '../kinds/node-pool/kind.ts';
 import { podGroup } from '../kinds/pod-group/kind.ts';
 import { queue } from '../kinds/queue/kind.ts';
+import { reservation } from '../kinds/reservation/kind.ts';
 import type { KubeObject, ResourceRef } from '../kube/object.ts';
 import type { Node, Pod } from '../kube/pod.ts';
 import { WELL_KNOWN } from '../kube/well-known.ts';
@@ -17,6 +18,7 @@ import { Decider } from './live/decider.ts';
 import { SchedulerMetrics } from './live/metrics.ts';
 import type { DeviceClass, Sources } from './live/read-scene.ts';
 import type { NodePool, Queue } from './objects/read-queues.ts';
+import type { Reservation } from './objects/read-reservations.ts';
 import type { PodGroup } from './objects/read-workloads.ts';
 import { DEFAULT_POLICY, type PolicyName } from './placement/policies.ts';
 
@@ -47,14 +49,15 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
   const { client, clock, report } = options;
   const informerOf = <T extends KubeObject>(ref: ResourceRef): Informer<T> =>
     createInformer<T>({ client, clock, report, ref });
-  const sources: Sources = {
+  const sources = {
     pods: informerOf<Pod>(WELL_KNOWN.Pod),
     nodes: informerOf<Node>(WELL_KNOWN.Node),
     groups: informerOf<PodGroup>(podGroup),
     queues: informerOf<Queue>(queue),
     classes: informerOf<DeviceClass>(deviceClass),
     pools: informerOf<NodePool>(nodePool),
-  };
+    reservations: informerOf<Reservation>(reservation),
+  } satisfies Sources;
   const informers = Object.values(sources);
   const metrics = new SchedulerMetrics();
   const record = createEventRecorder({ client, clock, component: 'athanor-scheduler', report });

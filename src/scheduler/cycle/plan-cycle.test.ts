@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { PoolNode } from '../pool/pool.ts';
 import { buildQueueTree, type QueueDeclaration } from '../queues/queue-tree.ts';
 import { type CyclePlan, planCycle, type Scene } from './plan-cycle.ts';
+import type { Reserved } from './reservations.ts';
 import { job, machine, queue, startsOf } from './test-world.ts';
 import type { Workload } from './workload.ts';
 
@@ -191,6 +192,23 @@ const cases: Record<string, Case> = {
     workloads: [job('a', { on: ['n1'] }), job('b', { on: ['n2'] })],
     wantVictims: ['a unhealthy'],
   },
+  'keeps reserved room, and gives it to who names it': {
+    nodes: two,
+    scene: { reservations: [reserve('r', 5, { nodes: ['n1', 'n1', 'n1', 'n1'] })] },
+    workloads: [job('in', { size: 2, reservation: 'r' }), job('out', { size: 4 })],
+    wantStarts: ['in-0 on n1', 'in-1 on n1', 'reservation/r#4 on n2'],
+    wantWaiting: { out: 'NoRoom' },
+  },
+  'says that a reservation is not there': {
+    workloads: [job('in', { reservation: 'r' })],
+    wantWaiting: { in: 'Unusable' },
+  },
+  'keeps nodes for a reservation that begins soon, and lets who ends before use them': {
+    scene: { reservations: [reserve('r', 4, { startMs: hour / 2 })] },
+    workloads: [job('long', { estimateMs: hour }), job('short', { createdAtMs: 1, estimateMs: hour / 4 })],
+    wantStarts: ['short-0 on n1'],
+    wantWaiting: { long: 'Reserved' },
+  },
   'lets one who never leaves block only himself': {
     nodes: two,
     workloads: [
@@ -203,6 +221,13 @@ const cases: Record<string, Case> = {
     wantStarts: ['a-0 on n1', 'a-1 on n1', 'a-2 on n1', 'a-3 on n2', 'a-4 on n2', 'a-5 on n2', 'a-6 on n2'],
   },
 };
+
+function reserve(name: string, members: number, more: Partial<Reserved> = {}): Reserved {
+  const [member] = job(name).members;
+  assert.ok(member);
+  const { demand } = member;
+  return { name, queue: 'default', demand, members, startMs: 0, endMs: 2 * hour, nodes: [], ...more };
+}
 
 function plan({ nodes = [machine('n1')], queues = [], workloads, scene = {} }: Case): CyclePlan {
   return planCycle({ nowMs: 0, nodes, tree: buildQueueTree(queues), workloads, policy: 'athanor', ...scene });

@@ -15,6 +15,7 @@ import { checkGates, type Refusal } from './gates.ts';
 import { type Holding, Ledger } from './ledger.ts';
 import { honourNominations, type Nomination, nominate } from './nominations.ts';
 import { type Before, compareWorkloads, WaitingLine } from './order.ts';
+import { isReservation, listActive, listUpcoming, type Reserved, startReserved } from './reservations.ts';
 import { Shares } from './shares.ts';
 import { listStale, listUnwell } from './stops.ts';
 import { makeRoom, type Search, type Victim } from './victims.ts';
@@ -35,6 +36,7 @@ export interface Scene {
   readonly drained?: ReadonlySet<string>;
   /** Keys of workloads with a device that is not well. */
   readonly sick?: ReadonlySet<string>;
+  readonly reservations?: readonly Reserved[] | undefined;
   /** Who has waited so long for room is promised nodes; undefined: nobody is. */
   readonly promiseAfterMs?: number | undefined;
   /** Which of two waiting workloads of a queue goes first; default: priority, then age. */
@@ -60,7 +62,8 @@ export interface CyclePlan {
   /** Room kept for members until those that were stopped for them have left. */
   readonly nominations: readonly Nomination[];
   readonly waiting: readonly Waiting[];
-  readonly promise: NodePromise | undefined;
+  /** Nodes kept for those who wait long, and for reservations that begin soon. */
+  readonly promises: readonly NodePromise[];
   readonly shares: Shares;
   /** As it will be once all of it has happened. */
   readonly ledger: Ledger;
@@ -69,7 +72,7 @@ export interface CyclePlan {
 /** O(waiting x nodes), and more where room has to be made. */
 export function planCycle(scene: Scene): CyclePlan {
   const ledger = new Ledger(scene.nodes, scene.tree);
-  const workloads = seat(ledger, scene.workloads);
+  const workloads = seat(ledger, [...scene.workloads, ...listActive(scene)]);
   const shares = new Shares(ledger, { workloads, usage: scene.usage, usageStrength: scene.usageStrength });
   const fitter = new Fitter(ledger, { policy: scene.policy, random: seededRandom(1), workloads });
   const cycle = new Cycle(scene, { fitter, shares, workloads });
@@ -121,7 +124,8 @@ class Cycle {
   readonly #waiting = new Map<Workload, Waiting>();
   readonly #stopped = new Set<string>();
   readonly #before: Before;
-  #promise: NodePromise | undefined;
+  readonly #promises: NodePromise[] = [];
+  #hasPromised = false;
 
   constructor(scene: Scene, parts: Parts) {
     this.#scene = scene;
@@ -159,8 +163,11 @@ class Cycle {
   /** Everybody who waits, in order, into the room there is. */
   start(): void {
     const { fitter, shares, workloads } = this.#parts;
+    for (const { workload, startMs } of listUpcoming(this.#scene)) this.#keepNodes(workload, startMs);
     const waiting = workloads.filter((one) => !this.#isBusy(one) && this.#isUnstarted(one));
     const line = new WaitingLine(fitter.ledger, shares, { waiting, before: this.#before });
+    // why: what is reserved goes before everybody's minimum
+    for (const one of workloads) if (isReservation(one) && !this.#isUnstarted(one)) this.#growOne(one);
     const positions = new Map<string, number>();
     const hopeless = new Hopeless(fitter);
     for (let workload = line.next(); workload !== undefined; workload = line.next()) {
@@ -183,18 +190,22 @@ class Cycle {
   grow(): void {
     const { fitter, shares, workloads } = this.#parts;
     const growing = workloads.filter(
-      (one) => !this.#isBusy(one) && !this.#isUnstarted(one) && fitter.missing(one).length > 0,
+      (one) => !isReservation(one) && !this.#isBusy(one) && !this.#isUnstarted(one) && fitter.missing(one).length > 0,
     );
     const line = new WaitingLine(fitter.ledger, shares, { waiting: growing, before: this.#before });
-    for (let workload = line.next(); workload !== undefined; workload = line.next())
-      for (const member of fitter.missing(workload)) {
-        const refusal = fitter.place(workload, [member], this.#maskFor(workload));
-        if (refusal !== undefined) {
-          this.#waiting.set(workload, { workload, refusal, position: 0 });
-          break;
-        }
-        this.#addStart(workload, [member.key]);
+    for (let workload = line.next(); workload !== undefined; workload = line.next()) this.#growOne(workload);
+  }
+
+  #growOne(workload: Workload): void {
+    const { fitter } = this.#parts;
+    for (const member of fitter.missing(workload)) {
+      const refusal = fitter.place(workload, [member], this.#maskFor(workload));
+      if (refusal !== undefined) {
+        this.#waiting.set(workload, { workload, refusal, position: 0 });
+        return;
       }
+      this.#addStart(workload, [member.key]);
+    }
   }
 
   /** For those that still wait: move others, or take back what others have too much of. */
@@ -221,7 +232,7 @@ class Cycle {
       victims: this.#victims,
       nominations: this.#nominations,
       waiting: [...this.#waiting.values()],
-      promise: this.#promise,
+      promises: this.#promises,
       shares,
       ledger: fitter.ledger,
     };
@@ -231,32 +242,45 @@ class Cycle {
     const { fitter } = this.#parts;
     const keys = fitter.needed(workload).map(({ key }) => key);
     const mask = this.#maskFor(workload);
-    const refusal = fitter.start(workload, mask);
+    const refusal =
+      workload.reservation === undefined
+        ? fitter.start(workload, mask)
+        : startReserved(fitter, workload, this.#scene.reservations ?? []);
     if (refusal === undefined) this.#addStart(workload, keys);
-    if (refusal?.reason !== 'NoRoom' || mask === undefined || this.#promise === undefined) return refusal;
+    if (refusal?.reason !== 'NoRoom' || mask === undefined) return refusal;
     const mark = fitter.ledger.mark();
     if (fitter.start(workload) !== undefined) return refusal;
     fitter.ledger.rollback(mark);
-    const { key } = this.#promise.workload;
-    return { reason: 'Reserved', message: `the nodes that have room are kept for ${key}, which waits longer` };
+    const keepers = this.#promises.map((promise) => promise.workload.key).join(', ');
+    return { reason: 'Reserved', message: `the nodes that have room are kept for ${keepers}` };
   }
 
   /** Who may use all nodes: who has been promised some, and who will have ended by then. */
   #maskFor({ key, estimateMs }: Workload): Mask {
-    const promise = this.#promise;
-    if (promise === undefined || promise.workload.key === key) return undefined;
-    if (estimateMs !== undefined && this.#scene.nowMs + estimateMs <= promise.startMs) return undefined;
-    return bothMasks(promise.others, undefined);
+    const { nowMs } = this.#scene;
+    let mask: Mask;
+    for (const promise of this.#promises) {
+      const endsBefore = estimateMs !== undefined && nowMs + estimateMs <= promise.startMs;
+      if (promise.workload.key !== key && !endsBefore) mask = bothMasks(mask, promise.others);
+    }
+    return mask;
   }
 
+  /** The first who has waited long enough for room. */
   #promiseTo(workload: Workload, { reason }: Refusal): void {
     const { promiseAfterMs, nowMs } = this.#scene;
-    const { fitter, workloads } = this.#parts;
     const isCramped = reason === 'NoRoom' || reason === 'Topology';
-    if (promiseAfterMs === undefined || this.#promise !== undefined || !isCramped) return;
+    if (promiseAfterMs === undefined || this.#hasPromised || !isCramped) return;
     if (nowMs - workload.createdAtMs < promiseAfterMs) return;
+    this.#hasPromised = true;
+    this.#keepNodes(workload);
+  }
+
+  #keepNodes(workload: Workload, startMs?: number): void {
+    const { fitter, workloads } = this.#parts;
     const running = workloads.filter((one) => fitter.ledger.countHeld(one) > 0 && one !== workload);
-    this.#promise = promiseNodes(fitter, workload, { running, nowMs });
+    const promise = promiseNodes(fitter, workload, { running, nowMs: this.#scene.nowMs });
+    if (promise !== undefined) this.#promises.push({ ...promise, startMs: startMs ?? promise.startMs });
   }
 
   /** The workload's room is taken in the ledger; those who must leave hold theirs until they have. */

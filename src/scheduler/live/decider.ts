@@ -7,8 +7,10 @@ import type { Pod } from '../../kube/pod.ts';
 import { isPodFinished } from '../../kube/pod.ts';
 import type { Nomination } from '../cycle/nominations.ts';
 import { type CyclePlan, planCycle, type Scene, type Waiting } from '../cycle/plan-cycle.ts';
+import { isReservation } from '../cycle/reservations.ts';
 import type { Workload } from '../cycle/workload.ts';
 import { writeAssigned } from '../objects/assignment.ts';
+import { heldNodes } from '../objects/read-reservations.ts';
 import { learningKey, PodAsks } from '../objects/read-workloads.ts';
 import type { PolicyName } from '../placement/policies.ts';
 import { emptyUsage, recordUsage, type Usage } from '../queues/usage.ts';
@@ -41,6 +43,14 @@ const RETRY_MS = 5_000;
 /** A workload whose binding was refused waits so long, twice as long each time, up to the most. */
 const PENALTY_MS = { first: 250, most: 60_000 } as const;
 
+/** How long we wait to see what became of a pod whose binding was refused. */
+const DOUBT_MS = 1_000;
+
+interface Doubt {
+  readonly binding: Binding;
+  readonly untilMs: number;
+}
+
 interface Penalty {
   readonly untilMs: number;
   readonly lastMs: number;
@@ -55,7 +65,11 @@ export class Decider {
   readonly #estimates = new Estimates();
   /** Bindings whose pods have not come back with them yet, by uid. */
   readonly #assumed = new Map<string, Binding>();
+  /** Bindings that were refused, by uid: somebody else has bound or changed the pod, and we have not seen it yet. */
+  readonly #doubtful = new Map<string, Doubt>();
   readonly #penalties = new Map<string, Penalty>();
+  /** Where reservations hold room, by name. */
+  readonly #reserved = new Map<string, readonly string[]>();
   #nominations: readonly Nomination[] = [];
   #usage: Usage;
 
@@ -69,6 +83,7 @@ export class Decider {
   forget(pod: Pod): void {
     const { uid = '' } = pod.metadata;
     this.#assumed.delete(uid);
+    this.#doubtful.delete(uid);
     this.#teller.forget(uid);
     const queue = pod.metadata.labels?.['athanor.dev/queue'] ?? 'default';
     const started = Date.parse(pod.status?.startTime ?? '');
@@ -84,6 +99,7 @@ export class Decider {
     const plan = planCycle(this.#toScene(reading, nowMs));
     this.#options.metrics.measure(plan, { nowMs, tookMs: performance.now() - startedMs });
     this.#nominations = plan.nominations;
+    for (const { name } of reading.reservations) this.#reserved.set(name, heldNodes(name, plan));
     this.#usage = recordUsage(this.#usage, shareOfCapacity(plan), { nowMs, halfLifeMs: HALF_LIFE_MS });
     await this.#bindAll(plan, reading, nowMs);
     await this.#stopAll(plan, reading);
@@ -92,7 +108,8 @@ export class Decider {
   }
 
   #nextTry({ waiting, nominations, starts }: CyclePlan, nowMs: number): number | undefined {
-    const ends = [...this.#penalties.values()].map(({ untilMs }) => untilMs - nowMs).filter((leftMs) => leftMs > 0);
+    const pauses = [...this.#penalties.values(), ...this.#doubtful.values()];
+    const ends = pauses.map(({ untilMs }) => untilMs - nowMs).filter((leftMs) => leftMs > 0);
     const isUnfinished = waiting.length + nominations.length + (ends.length > 0 ? starts.length : 0) > 0;
     return isUnfinished ? Math.min(RETRY_MS, ...ends) : undefined;
   }
@@ -105,6 +122,7 @@ export class Decider {
       asks: this.#asks,
       classes: this.#classes.read(sources.classes.list()),
       estimateMs: (key) => this.#estimates.find(key),
+      nodesOf: ({ metadata, status }) => this.#reserved.get(metadata.name) ?? status?.nodes ?? [],
       withAssumed: (pod) => this.#withAssumed(pod),
     });
   }
@@ -121,6 +139,7 @@ export class Decider {
       usageStrength: USAGE_STRENGTH,
       nominations: this.#nominations,
       drained: reading.drained,
+      reservations: reading.reservations,
       sick: new Set(findOnSickDevices(reading, sources.pools.list()).map(({ key }) => key)),
       promiseAfterMs: PROMISE_AFTER_MS,
     };
@@ -128,7 +147,7 @@ export class Decider {
 
   #withAssumed(pod: Pod): Pod {
     const uid = pod.metadata.uid ?? '';
-    const binding = this.#assumed.get(uid);
+    const binding = this.#assumed.get(uid) ?? this.#findDoubt(pod);
     if (binding === undefined) return pod;
     if (pod.spec.nodeName !== undefined) {
       this.#assumed.delete(uid);
@@ -138,8 +157,20 @@ export class Decider {
     return { ...pod, metadata: { ...pod.metadata, annotations }, spec: { ...pod.spec, nodeName: binding.nodeName } };
   }
 
+  /** Until the pod is seen anew its room counts as taken: otherwise somebody else would be given it a second time. */
+  #findDoubt({ metadata }: Pod): Binding | undefined {
+    const doubt = this.#doubtful.get(metadata.uid ?? '');
+    if (doubt === undefined) return undefined;
+    const isSeen = metadata.resourceVersion !== doubt.binding.pod.metadata.resourceVersion;
+    if (!isSeen && this.#options.clock.nowMs() < doubt.untilMs) return doubt.binding;
+    this.#doubtful.delete(metadata.uid ?? '');
+    return undefined;
+  }
+
   /** Whose binding was refused lets others go first for a while: otherwise it would win every cycle. */
   #withPenalty(workload: Workload, nowMs: number): Workload {
+    const isDoubtful = workload.members.some(({ key }) => this.#doubtful.has(key.split(' ')[1] ?? ''));
+    if (isDoubtful) return { ...workload, problem: 'its binding was refused, waiting to see why' };
     const penalty = this.#penalties.get(workload.key);
     if (penalty === undefined || penalty.untilMs <= nowMs) return workload;
     const seconds = Math.ceil((penalty.untilMs - nowMs) / 1000);
@@ -148,7 +179,8 @@ export class Decider {
 
   async #bindAll(plan: CyclePlan, reading: Reading, nowMs: number): Promise<void> {
     const { metrics } = this.#options;
-    await forEachLimited(plan.starts, async ({ workload, holdings }) => {
+    const starts = plan.starts.filter(({ workload }) => !isReservation(workload));
+    await forEachLimited(starts, async ({ workload, holdings }) => {
       const unit = holdings.flatMap((holding): readonly Binding[] => {
         const pod = reading.pods.get(holding.member.key);
         const nodeName = plan.ledger.pool.nodes[holding.placement.node]?.name;
@@ -157,7 +189,7 @@ export class Decider {
       });
       const bound = await bindTogether(this.#options, unit, {
         assume: (binding) => this.#assumed.set(binding.pod.metadata.uid ?? '', binding),
-        forget: (binding) => this.#assumed.delete(binding.pod.metadata.uid ?? ''),
+        forget: (binding) => this.#doubt(binding),
       });
       for (const { pod } of bound) this.#teller.forget(pod.metadata.uid ?? '');
       if (bound.length === unit.length) {
@@ -168,6 +200,12 @@ export class Decider {
       const lastMs = Math.min(PENALTY_MS.most, (this.#penalties.get(workload.key)?.lastMs ?? PENALTY_MS.first / 2) * 2);
       this.#penalties.set(workload.key, { untilMs: nowMs + lastMs, lastMs });
     });
+  }
+
+  #doubt(binding: Binding): void {
+    const { uid = '' } = binding.pod.metadata;
+    this.#assumed.delete(uid);
+    this.#doubtful.set(uid, { binding, untilMs: this.#options.clock.nowMs() + DOUBT_MS });
   }
 
   async #stopAll(plan: CyclePlan, reading: Reading): Promise<void> {
@@ -188,6 +226,9 @@ export class Decider {
       const isNominated = plan.nominations.some((one) => one.key === key);
       await this.#teller.describeGroup(group, { scheduled: isNominated ? 0 : scheduled, waiting: waiting.get(key) });
     });
+    await forEachLimited(this.#options.sources.reservations.list(), (one) =>
+      this.#teller.describeReservation(one, plan),
+    );
     await forEachLimited(this.#options.sources.queues.list(), async (queue) => {
       const { name } = queue.metadata;
       const own = reading.workloads.filter((one) => one.queue === name);

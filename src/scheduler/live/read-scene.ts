@@ -1,10 +1,10 @@
 /** The scene that the planner is shown: everything the informers know, at one moment. */
-import type { Informer } from '../../client/types.ts';
 import type { DeviceClassSpec } from '../../kinds/device-class/kind.ts';
 import { findCondition } from '../../kube/condition.ts';
 import type { ObjectOf } from '../../kube/object.ts';
 import { isPodFinished, type Node, type Pod } from '../../kube/pod.ts';
 import { toAmounts } from '../amounts.ts';
+import type { Reserved } from '../cycle/reservations.ts';
 import type { Workload } from '../cycle/workload.ts';
 import {
   buildDeviceClasses,
@@ -13,6 +13,7 @@ import {
   readNodeDevices,
 } from '../objects/device-classes.ts';
 import { isInPool, type NodePool, PoolRules, type Queue, readQueue } from '../objects/read-queues.ts';
+import { type Reservation, readReservation } from '../objects/read-reservations.ts';
 import { type PodAsks, type PodGroup, readWorkloads, type WorkloadReading } from '../objects/read-workloads.ts';
 import type { PoolNode } from '../pool/pool.ts';
 import { buildQueueTree, type QueueTree } from '../queues/queue-tree.ts';
@@ -20,14 +21,20 @@ import { buildQueueTree, type QueueTree } from '../queues/queue-tree.ts';
 /** A DeviceClass object. */
 export type DeviceClass = ObjectOf<DeviceClassSpec>;
 
-/** Copies of all that plans depend on. */
+/** All that plans depend on. */
 export interface Sources {
-  readonly pods: Informer<Pod>;
-  readonly nodes: Informer<Node>;
-  readonly groups: Informer<PodGroup>;
-  readonly queues: Informer<Queue>;
-  readonly classes: Informer<DeviceClass>;
-  readonly pools: Informer<NodePool>;
+  readonly pods: Listed<Pod>;
+  readonly nodes: Listed<Node>;
+  readonly groups: Listed<PodGroup>;
+  readonly queues: Listed<Queue>;
+  readonly classes: Listed<DeviceClass>;
+  readonly pools: Listed<NodePool>;
+  readonly reservations: Listed<Reservation>;
+}
+
+/** All objects of a kind, in order of key: an informer is one. */
+export interface Listed<T> {
+  list(): readonly T[];
 }
 
 /** What they say, as the planner takes it. */
@@ -36,6 +43,7 @@ export interface Reading extends WorkloadReading {
   readonly tree: QueueTree;
   readonly classes: DeviceClasses;
   readonly drained: ReadonlySet<string>;
+  readonly reservations: readonly Reserved[];
 }
 
 /** What reading depends on beside the informers. */
@@ -45,6 +53,8 @@ export interface ReadOptions {
   readonly asks: PodAsks;
   readonly classes: DeviceClasses;
   readonly estimateMs: (key: string) => number | undefined;
+  /** Where reservations hold room, newer than their status. */
+  readonly nodesOf: (reservation: Reservation) => readonly string[];
   /** The pod as it will be seen once what was done has come back. */
   readonly withAssumed: (pod: Pod) => Pod;
 }
@@ -73,7 +83,11 @@ export function readSources(sources: Sources, options: ReadOptions): Reading {
   const drained = new Set([
     ...nodes.filter((node) => isToBeDrained(node, pools, nowMs)).map(({ metadata }) => metadata.name),
   ]);
-  return { ...reading, nodes: poolNodes, tree, classes, drained };
+  const { workloads } = reading;
+  const reservations = sources.reservations
+    .list()
+    .map((one) => readReservation(one, { workloads, classes, rules, nodesOf: options.nodesOf }));
+  return { ...reading, nodes: poolNodes, tree, classes, drained, reservations };
 }
 
 /** Classes by the version of their objects: read anew only when one has changed. */

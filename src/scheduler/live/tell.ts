@@ -5,6 +5,7 @@ import type { RecordEvent } from '../../client/events.ts';
 import type { ApiClient } from '../../client/types.ts';
 import { type PodGroupStatus, podGroup } from '../../kinds/pod-group/kind.ts';
 import { type QueueStatus, queue } from '../../kinds/queue/kind.ts';
+import { reservation } from '../../kinds/reservation/kind.ts';
 import { formatTime, mergeConditions } from '../../kube/condition.ts';
 import { type KubeObject, keyOf } from '../../kube/object.ts';
 import type { Pod } from '../../kube/pod.ts';
@@ -14,6 +15,7 @@ import { WELL_KNOWN } from '../../kube/well-known.ts';
 import type { Amounts } from '../amounts.ts';
 import type { CyclePlan, Waiting } from '../cycle/plan-cycle.ts';
 import type { Queue } from '../objects/read-queues.ts';
+import { describeReservation, type Reservation } from '../objects/read-reservations.ts';
 import type { PodGroup } from '../objects/read-workloads.ts';
 
 /** What telling needs. */
@@ -85,6 +87,15 @@ export class Teller {
       ...(isScheduled && { startTime: status?.startTime ?? formatTime(nowMs) }),
       conditions: [...mergeConditions(status?.conditions, [condition], nowMs)],
     };
+  }
+
+  /** Whether the reservation's room is kept, and where. */
+  async describeReservation(object: Reservation, plan: CyclePlan): Promise<void> {
+    const status = describeReservation(object, plan, this.#options.clock.nowMs());
+    if (JSON.stringify(status) === JSON.stringify(object.status)) return;
+    // why: a reservation is an object
+    const next = { ...object, status } as KubeObject;
+    await this.#options.client.updateStatus<KubeObject>(reservation, next).catch(ignoreGone);
   }
 
   /** What the queue and those below it hold, what is theirs, and what is wrong with it. */
