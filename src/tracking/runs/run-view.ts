@@ -101,10 +101,13 @@ export function toRunInfo(row: RunRow): RunInfo {
 
 async function completeRuns(tracking: Tracking, rows: readonly RunRow[]): Promise<Run[]> {
   const owners = rows.map((row) => row.run_id);
-  const metrics = await readLatest(tracking, owners);
-  const params = await readOwned(tracking, 'tracking_params', { kind: 'run', owners });
-  const tags = await readOwned(tracking, 'tracking_tags', { kind: 'run', owners });
-  const flows = await readFlows(tracking, owners);
+  // At once: PostgreSQL reads one table while this process takes in the rows of another.
+  const [metrics, params, tags, flows] = await Promise.all([
+    readLatest(tracking, owners),
+    readOwned(tracking, 'tracking_params', { kind: 'run', owners }),
+    readOwned(tracking, 'tracking_tags', { kind: 'run', owners }),
+    readFlows(tracking, owners),
+  ]);
   return rows.map((row) => {
     const id = row.run_id;
     const { dataset_inputs = [], model_inputs = [], model_outputs = [] } = flows.get(id) ?? {};
