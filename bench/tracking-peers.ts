@@ -29,7 +29,7 @@ export async function withServer<T>(
   work: (server: BenchServer) => Promise<T>,
 ): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'athanor-bench-'));
-  const postgres = database === 'PostgreSQL' ? await startPostgres() : undefined;
+  const postgres = database === 'PostgreSQL' ? await startPostgres({ buffersMb: 128 }) : undefined;
   const place = postgres?.url ?? join(folder, 'rows.db');
   const start = () => (owner === 'ours' ? startBenchTracking(folder, place) : startTheirs(place));
   try {

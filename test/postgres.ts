@@ -19,8 +19,8 @@ export interface TestPostgres {
   close(): Promise<void>;
 }
 
-/** Starts PostgreSQL on 127.0.0.1; nothing of it is durable. */
-export async function startPostgres(): Promise<TestPostgres> {
+/** Starts PostgreSQL on 127.0.0.1; nothing of it is durable. Its own default is 128 MB of buffers; tests need less. */
+export async function startPostgres({ buffersMb = 16 } = {}): Promise<TestPostgres> {
   const programs = findPrograms();
   const folder = mkdtempSync(join(tmpdir(), 'athanor-postgres-'));
   const user = findUser();
@@ -29,7 +29,8 @@ export async function startPostgres(): Promise<TestPostgres> {
     const cluster = join(folder, 'cluster');
     runAs(user, [join(programs, 'initdb'), '-D', cluster, '-U', 'athanor', '-A', 'trust', '-E', 'UTF8', '--no-sync']);
     const port = await findFreePort();
-    const server = await serve(user, [join(programs, 'postgres'), ...serverFlags(cluster, folder, port)]);
+    const flags = ['-D', cluster, '-h', '127.0.0.1', '-p', String(port), '-k', folder, ...planSettings(buffersMb)];
+    const server = await serve(user, [join(programs, 'postgres'), ...flags]);
     const url = `postgres://athanor@127.0.0.1:${port}/postgres`;
     return {
       url,
@@ -42,10 +43,9 @@ export async function startPostgres(): Promise<TestPostgres> {
   }
 }
 
-function serverFlags(cluster: string, folder: string, port: number): string[] {
-  const settings = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'shared_buffers=16MB'];
-  const flags = settings.flatMap((setting) => ['-c', setting]);
-  return ['-D', cluster, '-h', '127.0.0.1', '-p', String(port), '-k', folder, ...flags];
+function planSettings(buffersMb: number): string[] {
+  const settings = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', `shared_buffers=${buffersMb}MB`];
+  return settings.flatMap((setting) => ['-c', setting]);
 }
 
 function findPrograms(): string {

@@ -198,10 +198,10 @@ class S3Store implements BlobStore {
 interface LargePut {
   readonly ifAbsent: boolean;
   readonly meter: Meter;
-  readonly parts: AsyncIterable<Buffer>;
+  readonly parts: AsyncIterable<Buffer<ArrayBuffer>>;
 }
 
-async function* rejoin(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+async function* rejoin<T>(first: T, rest: AsyncIterable<T>): AsyncGenerator<T> {
   yield first;
   yield* rest;
 }

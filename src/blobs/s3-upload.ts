@@ -2,7 +2,7 @@
  * Bytes into a bucket: a small file in one request, a large one in parts, of which only a few are in memory. Knows
  * nothing of which names may be taken.
  */
-import { createHash } from 'node:crypto';
+import { createHash, subtle } from 'node:crypto';
 import { StatusError } from '../kube/status-error.ts';
 import type { ByteSource, PutResult } from './blob-store.ts';
 import type { S3Bucket } from './s3-bucket.ts';
@@ -14,25 +14,45 @@ const PARTS_MAX = 10_000;
 const PARTS_IN_FLIGHT = 2;
 const COPY_PART_BYTES = 1024 * 1024 * 1024;
 
-/** Pieces of `PART_BYTES`, the last one shorter; of an empty source one empty piece. */
-export async function* splitParts(source: ByteSource): AsyncGenerator<Buffer> {
-  let chunks: Uint8Array[] = [];
-  let sizeBytes = 0;
+/**
+ * Pieces of `PART_BYTES`, the last one shorter; of an empty source one empty piece. The bytes of a piece stay as they
+ * are until `PARTS_IN_FLIGHT` more are taken and another one is asked for: then their memory is filled anew.
+ */
+export async function* splitParts(source: ByteSource): AsyncGenerator<Buffer<ArrayBuffer>> {
+  const memory = Array.from({ length: PARTS_IN_FLIGHT + 1 }, () => Buffer.alloc(0));
   let count = 0;
+  let part = Buffer.alloc(0);
+  let sizeBytes = 0;
   for await (const chunk of source) {
     for (let rest = chunk; rest.byteLength > 0; ) {
       const taken = rest.subarray(0, PART_BYTES - sizeBytes);
-      chunks.push(taken);
+      part = ensureRoom(part, { sizeBytes, wantedBytes: sizeBytes + taken.byteLength, isFirst: count === 0 });
+      part.set(taken, sizeBytes);
       sizeBytes += taken.byteLength;
       rest = rest.subarray(taken.byteLength);
       if (sizeBytes < PART_BYTES) continue;
+      memory[count % memory.length] = part;
       count += 1;
-      yield Buffer.concat(chunks);
-      chunks = [];
+      yield part;
+      part = memory[count % memory.length] ?? Buffer.alloc(0);
       sizeBytes = 0;
     }
   }
-  if (sizeBytes > 0 || count === 0) yield Buffer.concat(chunks);
+  if (sizeBytes > 0 || count === 0) yield part.subarray(0, sizeBytes);
+}
+
+interface Room {
+  readonly sizeBytes: number;
+  readonly wantedBytes: number;
+  readonly isFirst: boolean;
+}
+
+/** Most files are smaller than a part: the first one grows by doubling, the others are as large as they will be. */
+function ensureRoom(part: Buffer<ArrayBuffer>, { sizeBytes, wantedBytes, isFirst }: Room): Buffer<ArrayBuffer> {
+  if (wantedBytes <= part.length) return part;
+  const larger = Buffer.allocUnsafeSlow(isFirst ? Math.min(PART_BYTES, 2 * wantedBytes) : PART_BYTES);
+  part.copy(larger, 0, 0, sizeBytes);
+  return larger;
 }
 
 /** Counts and hashes what passes. */
@@ -92,7 +112,7 @@ export async function uploadInParts(
 export async function sendParts(
   s3: S3Bucket,
   { key, uploadId }: OpenUpload,
-  parts: AsyncIterable<Buffer>,
+  parts: AsyncIterable<Buffer<ArrayBuffer>>,
 ): Promise<readonly UploadedPart[]> {
   const sent: Promise<UploadedPart>[] = [];
   try {
@@ -113,13 +133,25 @@ export async function sendParts(
 
 interface Part extends OpenUpload {
   readonly number: number;
-  readonly part: Buffer;
+  readonly part: Buffer<ArrayBuffer>;
 }
 
 async function sendPart(s3: S3Bucket, { key, uploadId, number, part }: Part): Promise<UploadedPart> {
   const request = { ...s3.at(key), UploadId: uploadId, PartNumber: number, Body: part };
-  const { ETag } = await s3.client.send(new s3.sdk.UploadPartCommand(request));
+  const command = new s3.sdk.UploadPartCommand(request);
+  // The signer would hash it on the thread that serves; here another thread does.
+  const sha256 = Buffer.from(await subtle.digest('SHA-256', part)).toString('hex');
+  command.middlewareStack.add((next) => (args) => next(withHeader(args, 'x-amz-content-sha256', sha256)), {
+    step: 'build',
+  });
+  const { ETag } = await s3.client.send(command);
   return { PartNumber: number, ETag };
+}
+
+function withHeader<T extends { readonly request: unknown }>(args: T, name: string, value: string): T {
+  const { headers } = args.request as { readonly headers: Record<string, string> }; // why: an HTTP request is built
+  headers[name] = value;
+  return args;
 }
 
 /** Parts of an upload taken from a file that the store has; no byte comes here. */

@@ -8,6 +8,8 @@ import { SqliteDialect } from './sqlite-dialect.ts';
 
 const POSTGRES_CONNECTIONS_MAX = 10;
 const POSTGRES_CONNECT_TIMEOUT_MS = 10_000;
+/** A new connection makes its first search twice as long; gateways forget silent ones after some six minutes. */
+const POSTGRES_IDLE_TIMEOUT_MS = 300_000;
 const POSTGRES_INT8 = 20;
 
 /** The SQL dialects that Athanor speaks. */
@@ -51,6 +53,7 @@ function openPostgres<Schema>(url: string): Database<Schema> {
     connectionString: url,
     max: POSTGRES_CONNECTIONS_MAX,
     connectionTimeoutMillis: POSTGRES_CONNECT_TIMEOUT_MS,
+    idleTimeoutMillis: POSTGRES_IDLE_TIMEOUT_MS,
     types: { getTypeParser: findParser },
   });
   // An idle connection may die with its server; the pool drops it, and the next query reports what is wrong.

@@ -81,6 +81,20 @@ const promises: Record<string, (tracking: Tracking) => Promise<void>> = {
     await atOnce((index) => logBatch(tracking, runId, toBatch(index % 2 ? keys : keys.toReversed(), index)));
     assert.equal((await getRun(tracking, runId)).data.metrics.length, keys.length);
   },
+  'gives metrics, parameters and tags in order of key, whatever the language of the database': async (tracking) => {
+    const runId = await newRun(tracking);
+    for (const key of ['b', 'B', 'a-b', 'ab', 'a']) {
+      const metrics = [{ key, value: 1, timestamp: 1, step: 1 }];
+      const pairs = [{ key, value: 'v' }];
+      await logBatch(tracking, runId, { metrics, params: pairs, tags: pairs });
+    }
+    const { metrics, params, tags } = (await getRun(tracking, runId)).data;
+    const ordered = ['B', 'a', 'a-b', 'ab', 'b'];
+    assert.deepEqual(
+      [metrics, params, tags].map((list) => list.map(({ key }) => key)),
+      [ordered, ordered, [...ordered, 'mlflow.runName']],
+    );
+  },
   'keeps nothing of a batch with one bad part': async (tracking) => {
     const runId = await newRun(tracking);
     const metrics = [{ key: 'm', value: 1, timestamp: 1, step: 1 }];

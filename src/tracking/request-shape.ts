@@ -38,24 +38,21 @@ export function dropEmptyLists<T>(value: T): T {
 }
 
 function dropInList(list: readonly unknown[]): readonly unknown[] {
-  let kept: unknown[] | undefined;
-  for (const [index, item] of list.entries()) {
-    const after = dropEmptyLists(item);
-    if (after === item) continue;
-    kept ??= [...list];
-    kept[index] = after;
-  }
-  return kept ?? list;
+  const kept = list.map((item) => dropEmptyLists(item));
+  return kept.every((item, index) => item === list[index]) ? list : kept;
 }
 
+/** Walks by name: lists of names and values for each of a page's 20,000 objects take longer than all the rest. */
 function dropInObject(object: object): object {
+  const fields = object as Readonly<Record<string, unknown>>; // why: any object of an answer is one
   let kept: Record<string, unknown> | undefined;
-  for (const [key, item] of Object.entries(object)) {
+  for (const name in fields) {
+    const item = fields[name];
+    // JSON leaves out what is undefined.
     const after = Array.isArray(item) && item.length === 0 ? undefined : dropEmptyLists(item);
     if (after === item) continue;
-    kept ??= { ...object };
-    if (after === undefined) delete kept[key];
-    else kept[key] = after;
+    kept ??= { ...fields };
+    kept[name] = after;
   }
   return kept ?? object;
 }

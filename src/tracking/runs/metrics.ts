@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { StatusError } from '../../kube/status-error.ts';
 import { chunk, chunkRows, insertRows } from '../../sql/insert-rows.ts';
 import { checkKeyName } from '../check-name.ts';
-import { append } from '../owned-values.ts';
+import { append, sortLists } from '../owned-values.ts';
 import type { MetricRow } from '../schema.ts';
 import type { Tracking } from '../tracking.ts';
 
@@ -50,9 +50,9 @@ export async function readLatest(
   const found = new Map<string, WireMetric[]>();
   for (const part of chunk(runIds, RUNS_AT_ONCE)) {
     const query = db.selectFrom('tracking_latest_metrics').selectAll().where('run_id', 'in', part);
-    for (const row of await query.orderBy('run_id').orderBy('key').execute()) append(found, row.run_id, toWire(row));
+    for (const row of await query.execute()) append(found, row.run_id, toWire(row));
   }
-  return found;
+  return sortLists(found);
 }
 
 /** A kept point as JSON can say it. */

@@ -67,7 +67,8 @@ export const RUN_TARGET: IdTarget = {
 
 /** @throws NotFound */
 export async function getRun(tracking: Tracking, runId: string): Promise<Run> {
-  const [run] = await completeRuns(tracking, [await getRunRow(tracking, runId)]);
+  const row = await getRunRow(tracking, runId);
+  const [run] = await completeRuns(tracking, [runId], [row]);
   return run as Run; // why: one row gives one run
 }
 
@@ -81,8 +82,8 @@ export async function searchRuns(
   const ofThese = ids.length === 0 ? sql`1 = 0` : sql`experiment_id in (${sql.join(ids)})`;
   const stage = search.view === 'ALL' ? sql`1 = 1` : sql`lifecycle_stage = ${stageOf(search.view)}`;
   const found = await searchIds(tracking, RUN_TARGET, { ...search, where: sql`${ofThese} and ${stage}` });
-  const rows = await readRows(tracking, found.items);
-  return { ...found, items: await completeRuns(tracking, rows) };
+  const rows = readRows(tracking, found.items);
+  return { ...found, items: await completeRuns(tracking, found.items, rows) };
 }
 
 async function readRows({ db }: Tracking, ids: readonly string[]): Promise<readonly RunRow[]> {
@@ -99,12 +100,19 @@ export function toRunInfo(row: RunRow): RunInfo {
   return { ...info, run_uuid: row.run_id, ...(end_time !== null && { end_time }) };
 }
 
-async function completeRuns(tracking: Tracking, rows: readonly RunRow[]): Promise<Run[]> {
-  const owners = rows.map((row) => row.run_id);
-  const metrics = await readLatest(tracking, owners);
-  const params = await readOwned(tracking, 'tracking_params', { kind: 'run', owners });
-  const tags = await readOwned(tracking, 'tracking_tags', { kind: 'run', owners });
-  const flows = await readFlows(tracking, owners);
+/** All at once: PostgreSQL reads one table while this process takes in the rows of another. */
+async function completeRuns(
+  tracking: Tracking,
+  owners: readonly string[],
+  rowsOfThem: readonly RunRow[] | Promise<readonly RunRow[]>,
+): Promise<Run[]> {
+  const [rows, metrics, params, tags, flows] = await Promise.all([
+    rowsOfThem,
+    readLatest(tracking, owners),
+    readOwned(tracking, 'tracking_params', { kind: 'run', owners }),
+    readOwned(tracking, 'tracking_tags', { kind: 'run', owners }),
+    readFlows(tracking, owners),
+  ]);
   return rows.map((row) => {
     const id = row.run_id;
     const { dataset_inputs = [], model_inputs = [], model_outputs = [] } = flows.get(id) ?? {};

@@ -7,7 +7,7 @@ import { type Page, type Paged, toPage } from '../page-token.ts';
 import type { Tracking } from '../tracking.ts';
 import { parseFilter } from './search-filter.ts';
 import { parseOrder } from './search-order.ts';
-import { findBest, findRare } from './search-shortcuts.ts';
+import { findBest, planRare } from './search-shortcuts.ts';
 import { type IdTarget, planOrder, toWhere } from './search-sql.ts';
 
 /** What is asked for; `where` is what the noun itself demands. */
@@ -27,8 +27,8 @@ export async function searchIds(tracking: Tracking, target: IdTarget, search: Id
     const best = await findBest(tracking, target, { ...search, orders });
     if (best) return toPage(best, search.page);
   }
-  const rare = (await findRare(tracking, target, conditions)) ?? sql`1 = 1`;
-  const where = sql`${search.where} and ${rare} and ${toWhere(conditions, target, dialect)}`;
+  const rare = await planRare(tracking, target, conditions);
+  const where = sql`${search.where} and ${rare.where} and ${toWhere(rare.rest, target, dialect)}`;
   const { joins, terms } = planOrder(orders, target, dialect);
   const { limit, offset } = search.page;
   const found = await sql<{ id: string }>`

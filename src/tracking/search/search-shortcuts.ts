@@ -16,19 +16,24 @@ const MANY_MIN = 50_000;
 /** As many characters of a value as the index has. */
 const INDEXED_LENGTH = 64;
 
-/** A condition that the filter implies, and that leaves few rows; undefined when no value of the filter is rare. */
-export async function findRare(
+/** A filter in two parts: what leaves few rows, and the conditions that those must still meet. */
+export interface RarePlan {
+  readonly where: RawBuilder<unknown>;
+  readonly rest: readonly Condition[];
+}
+
+/** All conditions are the rest when no value of the filter is rare. */
+export async function planRare(
   tracking: Tracking,
   target: IdTarget,
   conditions: readonly Condition[],
-): Promise<RawBuilder<unknown> | undefined> {
-  if (target.ownerKind !== 'run') return undefined;
-  for (const condition of conditions) {
+): Promise<RarePlan> {
+  for (const condition of target.ownerKind === 'run' ? conditions : []) {
     const owners = condition.entity === 'metric' ? withMetric(target, condition) : withValue(condition);
     if (owners === undefined || (await countUpTo(tracking, owners, RARE_MAX + 1)) > RARE_MAX) continue;
-    return sql`${target.owner} in (${owners})`;
+    return { where: sql`${target.owner} in (${owners})`, rest: conditions.filter((other) => other !== condition) };
   }
-  return undefined;
+  return { where: sql`1 = 1`, rest: conditions };
 }
 
 function withValue({ entity, key, operator, values: [value] }: Condition): RawBuilder<unknown> | undefined {
