@@ -42,7 +42,11 @@ function planGroup(job: TrainingJob, attempt: number): KubeObject {
   const group: ObjectOf<Partial<PodGroupSpec>> = {
     apiVersion: apiVersionOf(podGroup),
     kind: 'PodGroup',
-    metadata: { name: groupName(job, attempt) },
+    metadata: {
+      name: groupName(job, attempt),
+      // why: who was stopped for others has waited since the job came, not since its last attempt
+      annotations: { [QUEUED_AT_ANNOTATION]: job.metadata.creationTimestamp ?? '' },
+    },
     spec: { minMember: job.spec.replicas, ...job.spec.scheduling },
   };
   return group;
