@@ -364,8 +364,9 @@ class Hopeless {
 
   /** Undefined for those whose room depends on more than their tasks. */
   #sortOf(workload: Workload): string | undefined {
-    const { topology, subGroups = [], isExclusive = false, estimateMs, minMember, problem } = workload;
-    const isPlain = topology === undefined && subGroups.length === 0 && !isExclusive && problem === undefined;
+    const { topology, subGroups = [], isExclusive = false, reservation, estimateMs, minMember, problem } = workload;
+    const isAlone = subGroups.length === 0 && !isExclusive && reservation === undefined;
+    const isPlain = isAlone && topology === undefined && problem === undefined;
     const members = livingMembers(workload);
     if (!isPlain || members.length < minMember || this.#fitter.ledger.countHeld(workload) > 0) return undefined;
     const keys = new Set(members.map(({ demand }) => demand.key));

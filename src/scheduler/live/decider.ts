@@ -43,6 +43,8 @@ const RETRY_MS = 5_000;
 /** A workload whose binding was refused waits so long, twice as long each time, up to the most. */
 const PENALTY_MS = { first: 250, most: 60_000 } as const;
 
+/** How long the objects of a gang may take to come before it is told that some are missing. */
+const COMPLETE_MS = 2_000;
 /** How long we wait to see what became of a pod whose binding was refused. */
 const DOUBT_MS = 1_000;
 
@@ -111,7 +113,8 @@ export class Decider {
     const pauses = [...this.#penalties.values(), ...this.#doubtful.values()];
     const ends = pauses.map(({ untilMs }) => untilMs - nowMs).filter((leftMs) => leftMs > 0);
     const isUnfinished = waiting.length + nominations.length + (ends.length > 0 ? starts.length : 0) > 0;
-    return isUnfinished ? Math.min(RETRY_MS, ...ends) : undefined;
+    const early = waiting.some((one) => this.#isTooEarly(one)) ? [COMPLETE_MS] : [];
+    return isUnfinished ? Math.min(RETRY_MS, ...ends, ...early) : undefined;
   }
 
   #read(nowMs: number): Reading {
@@ -237,8 +240,15 @@ export class Decider {
     });
   }
 
+  /** A gang's objects come one after the other: that some are missing is no news for a moment. */
+  #isTooEarly({ workload, refusal: { reason, message } }: Waiting): boolean {
+    const isIncomplete = reason === 'Members' || message.endsWith('which does not exist');
+    return isIncomplete && this.#options.clock.nowMs() - workload.createdAtMs < COMPLETE_MS;
+  }
+
   async #refuse(one: Waiting, { ledger }: CyclePlan, reading: Reading): Promise<void> {
     const message = describeRefusal(one, reading.groups.get(one.workload.key));
+    if (this.#isTooEarly(one)) return;
     for (const { key, on, isLeaving } of one.workload.members) {
       const pod = reading.pods.get(key);
       const isSeated = ledger.held.get(one.workload.key)?.has(key) === true && one.refusal.reason !== 'Nominated';
