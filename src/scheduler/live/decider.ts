@@ -1,12 +1,11 @@
 /** One decision after the other: reads, plans, carries out, and remembers what has not come back yet. */
 
 import type { Clock } from '../../base/clock.ts';
-import type { RecordEvent } from '../../client/events.ts';
 import type { ApiClient } from '../../client/types.ts';
 import type { Pod } from '../../kube/pod.ts';
 import { isPodFinished } from '../../kube/pod.ts';
 import type { Nomination } from '../cycle/nominations.ts';
-import { type CyclePlan, planCycle, type Scene, type Waiting } from '../cycle/plan-cycle.ts';
+import { type CyclePlan, planCycle, type Scene } from '../cycle/plan-cycle.ts';
 import { isReservation } from '../cycle/reservations.ts';
 import type { Workload } from '../cycle/workload.ts';
 import { writeAssigned } from '../objects/assignment.ts';
@@ -16,9 +15,10 @@ import type { PolicyName } from '../placement/policies.ts';
 import { emptyUsage, recordUsage, type Usage } from '../queues/usage.ts';
 import { type Binding, bindTogether, forEachLimited, stopPod } from './act.ts';
 import { Estimates } from './estimates.ts';
+import type { EventQueue } from './event-queue.ts';
 import type { SchedulerMetrics } from './metrics.ts';
 import { ClassReader, findOnSickDevices, type Reading, readSources, type Sources } from './read-scene.ts';
-import { describeRefusal, Teller } from './tell.ts';
+import { PlanTeller } from './tell-plan.ts';
 
 /** What deciding needs. */
 export interface DeciderOptions {
@@ -26,10 +26,12 @@ export interface DeciderOptions {
   readonly clock: Clock;
   readonly schedulerNames: readonly string[];
   readonly report: (error: unknown) => void;
-  readonly record: RecordEvent;
+  readonly events: EventQueue;
   readonly policy: PolicyName;
   readonly sources: Sources;
   readonly metrics: SchedulerMetrics;
+  /** Asks for another decision after that time. */
+  readonly again: (delayMs: number) => void;
 }
 
 /** Who has waited this long for room is promised nodes. */
@@ -59,7 +61,7 @@ interface Penalty {
 /** Holds what lies between two decisions. */
 export class Decider {
   readonly #options: DeciderOptions;
-  readonly #teller: Teller;
+  readonly #teller: PlanTeller;
   readonly #asks = new PodAsks();
   readonly #classes = new ClassReader();
   readonly #estimates = new Estimates();
@@ -75,7 +77,8 @@ export class Decider {
 
   constructor(options: DeciderOptions) {
     this.#options = options;
-    this.#teller = new Teller(options);
+    const isBound = ({ metadata }: Pod) => this.#assumed.has(metadata.uid ?? '');
+    this.#teller = new PlanTeller({ ...options, isBound });
     this.#usage = emptyUsage(options.clock.nowMs());
   }
 
@@ -91,6 +94,17 @@ export class Decider {
       this.#estimates.learn(learningKey(queue, pod.metadata.name), this.#options.clock.nowMs() - started);
   }
 
+  /** True for a binding of ours that comes back: it has been counted for long. */
+  isExpected({ metadata, spec }: Pod): boolean {
+    const binding = this.#assumed.get(metadata.uid ?? '');
+    return binding !== undefined && binding.nodeName === spec.nodeName;
+  }
+
+  /** Ends once nothing is being told. */
+  close(): Promise<void> {
+    return this.#teller.close();
+  }
+
   /** How soon it must be tried again even when nothing changes; undefined: not before. */
   async decide(): Promise<number | undefined> {
     const nowMs = this.#options.clock.nowMs();
@@ -103,7 +117,7 @@ export class Decider {
     this.#usage = recordUsage(this.#usage, shareOfCapacity(plan), { nowMs, halfLifeMs: HALF_LIFE_MS });
     await this.#bindAll(plan, reading, nowMs);
     await this.#stopAll(plan, reading);
-    await this.#tell(plan, reading);
+    this.#teller.tell({ plan, reading });
     return this.#nextTry(plan, nowMs);
   }
 
@@ -158,10 +172,11 @@ export class Decider {
   }
 
   /** Until the pod is seen anew its room counts as taken: otherwise somebody else would be given it a second time. */
-  #findDoubt({ metadata }: Pod): Binding | undefined {
+  #findDoubt({ metadata, spec }: Pod): Binding | undefined {
     const doubt = this.#doubtful.get(metadata.uid ?? '');
     if (doubt === undefined) return undefined;
-    const isSeen = metadata.resourceVersion !== doubt.binding.pod.metadata.resourceVersion;
+    // why: another version is not enough, that may be our own word on why the pod waits
+    const isSeen = spec.nodeName !== undefined || metadata.deletionTimestamp !== undefined;
     if (!isSeen && this.#options.clock.nowMs() < doubt.untilMs) return doubt.binding;
     this.#doubtful.delete(metadata.uid ?? '');
     return undefined;
@@ -216,35 +231,6 @@ export class Decider {
       }),
     );
     await forEachLimited(stops, ({ pod, victim }) => stopPod(this.#options, pod, victim));
-  }
-
-  async #tell(plan: CyclePlan, reading: Reading): Promise<void> {
-    const waiting = new Map(plan.waiting.map((one) => [one.workload.key, one]));
-    await forEachLimited(plan.waiting, (one) => this.#refuse(one, plan, reading));
-    await forEachLimited([...reading.groups], async ([key, group]) => {
-      const scheduled = plan.ledger.held.get(key)?.size ?? 0;
-      const isNominated = plan.nominations.some((one) => one.key === key);
-      await this.#teller.describeGroup(group, { scheduled: isNominated ? 0 : scheduled, waiting: waiting.get(key) });
-    });
-    await forEachLimited(this.#options.sources.reservations.list(), (one) =>
-      this.#teller.describeReservation(one, plan),
-    );
-    await forEachLimited(this.#options.sources.queues.list(), async (queue) => {
-      const { name } = queue.metadata;
-      const own = reading.workloads.filter((one) => one.queue === name);
-      const pending = own.filter((one) => waiting.has(one.key)).length;
-      await this.#teller.describeQueue(queue, plan, { running: own.length - pending, pending });
-    });
-  }
-
-  async #refuse(one: Waiting, { ledger }: CyclePlan, reading: Reading): Promise<void> {
-    const message = describeRefusal(one, reading.groups.get(one.workload.key));
-    for (const { key, on, isLeaving } of one.workload.members) {
-      const pod = reading.pods.get(key);
-      const isSeated = ledger.held.get(one.workload.key)?.has(key) === true && one.refusal.reason !== 'Nominated';
-      if (pod === undefined || on !== undefined || isLeaving === true || isSeated) continue;
-      await this.#teller.refuse(pod, message);
-    }
   }
 }
 
