@@ -16,6 +16,7 @@ import { type Holding, Ledger } from './ledger.ts';
 import { honourNominations, type Nomination, nominate } from './nominations.ts';
 import { type Before, compareWorkloads, WaitingLine } from './order.ts';
 import { isReservation, listActive, listUpcoming, type Reserved, startReserved } from './reservations.ts';
+import { Service } from './service.ts';
 import { Shares } from './shares.ts';
 import { listStale, listUnwell } from './stops.ts';
 import { makeRoom, type Search, type Victim } from './victims.ts';
@@ -118,19 +119,22 @@ class Cycle {
   readonly #scene: Scene;
   readonly #parts: Parts;
   readonly #starts: { workload: Workload; holdings: readonly Holding[] }[] = [];
+  readonly #started = new Set<Workload>();
   readonly #victims: Victim[] = [];
   readonly #nominations: Nomination[] = [];
   /** In the order in which they were tried. */
   readonly #waiting = new Map<Workload, Waiting>();
   readonly #stopped = new Set<string>();
   readonly #before: Before;
+  readonly #service: Service;
   readonly #promises: NodePromise[] = [];
   #hasPromised = false;
 
   constructor(scene: Scene, parts: Parts) {
     this.#scene = scene;
     this.#parts = parts;
-    this.#before = scene.before ?? compareWorkloads(parts.fitter.ledger);
+    this.#service = new Service(scene.nowMs);
+    this.#before = scene.before ?? compareWorkloads(parts.fitter.ledger, this.#service);
   }
 
   /** Gangs that were cut for too long, and members on nodes that are to be emptied. */
@@ -149,6 +153,7 @@ class Cycle {
     const { fitter, workloads } = this.#parts;
     const { starts, kept } = honourNominations(fitter, { nominations, workloads, nowMs });
     this.#starts.push(...starts);
+    for (const { workload } of starts) this.#started.add(workload);
     this.#nominations.push(...kept);
     for (const { key } of kept) {
       const workload = workloads.find((one) => one.key === key);
@@ -213,15 +218,17 @@ class Cycle {
     const { mayMove = true, mayStop = true, nowMs } = this.#scene;
     const { fitter, shares, workloads } = this.#parts;
     if (!mayMove && !mayStop) return;
-    const isRunning = (one: Workload) => !this.#isUnstarted(one) && !this.#isBusy(one) && !this.#hasStarted(one);
+    let running: readonly Workload[] | undefined;
     for (const { workload, refusal } of [...this.#waiting.values()]) {
       if (!this.#isUnstarted(workload) || !CURABLE.has(refusal.reason)) continue;
-      const search: Search = { fitter, shares, nowMs, running: workloads.filter(isRunning) };
+      running ??= workloads.filter((one) => this.#isRunning(one));
+      const search: Search = { fitter, shares, nowMs, service: this.#service, running };
       const isCramped = refusal.reason === 'NoRoom' || refusal.reason === 'Topology';
       const moved = mayMove && isCramped ? consolidate(search, workload) : undefined;
       const victims = moved ?? (mayStop ? makeRoom(search, workload) : undefined);
       if (victims === undefined) continue;
       this.#keepRoom(workload, victims);
+      running = undefined;
     }
   }
 
@@ -310,10 +317,12 @@ class Cycle {
     const { ledger } = this.#parts.fitter;
     const holdings = ledger.holdingsOf(workload).filter(({ member }) => keys.includes(member.key));
     this.#starts.push({ workload, holdings });
+    this.#started.add(workload);
   }
 
-  #hasStarted(workload: Workload): boolean {
-    return this.#starts.some((start) => start.workload === workload);
+  /** Since before this cycle, and nothing is decided about it yet. */
+  #isRunning(workload: Workload): boolean {
+    return !this.#isUnstarted(workload) && !this.#isBusy(workload) && !this.#started.has(workload);
   }
 
   #isUnstarted(workload: Workload): boolean {

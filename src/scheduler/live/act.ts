@@ -95,11 +95,13 @@ export async function forEachLimited<T>(
 }
 
 /** Why a pod was stopped, for its condition and event. */
-export function describeStop({ cause, by }: Victim): string {
+export function describeStop({ workload, cause, by }: Victim): string {
   const whom = by === undefined ? '' : ` for ${by.key}`;
+  const isOutranked = by === undefined || by.priority > workload.priority;
+  const outranks = isOutranked ? 'a larger priority of its queue' : 'one of its queue that has had less';
   return {
     reclaim: `its queue holds more than its fair share, which was taken back${whom}`,
-    preempt: `a larger priority of its queue needs the room${whom}`,
+    preempt: `${outranks} needs the room${whom}`,
     consolidate: `it is moved to make room${whom}`,
     stale: 'its gang had nodes for some members only, for too long',
     unhealthy: 'its node or device is not well',

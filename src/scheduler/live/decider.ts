@@ -14,6 +14,7 @@ import { learningKey, PodAsks } from '../objects/read-workloads.ts';
 import type { PolicyName } from '../placement/policies.ts';
 import { emptyUsage, recordUsage, type Usage } from '../queues/usage.ts';
 import { type Binding, bindTogether, forEachLimited, stopPod } from './act.ts';
+import { Attained } from './attained.ts';
 import { Estimates } from './estimates.ts';
 import type { EventQueue } from './event-queue.ts';
 import type { SchedulerMetrics } from './metrics.ts';
@@ -65,6 +66,7 @@ export class Decider {
   readonly #asks = new PodAsks();
   readonly #classes = new ClassReader();
   readonly #estimates = new Estimates();
+  readonly #attained = new Attained();
   /** Bindings whose pods have not come back with them yet, by uid. */
   readonly #assumed = new Map<string, Binding>();
   /** Bindings that were refused, by uid: somebody else has bound or changed the pod, and we have not seen it yet. */
@@ -147,7 +149,7 @@ export class Decider {
       nowMs,
       nodes: reading.nodes,
       tree: reading.tree,
-      workloads: reading.workloads.map((workload) => this.#withPenalty(workload, nowMs)),
+      workloads: this.#attained.tell(reading.workloads, nowMs).map((workload) => this.#withPenalty(workload, nowMs)),
       policy,
       usage: this.#usage,
       usageStrength: USAGE_STRENGTH,

@@ -126,10 +126,9 @@ export class Pool {
       this.nodes.flatMap(({ capacity }) => this.resources.map((resource) => capacity[resource] ?? 0)),
     );
     this.devices = this.nodes.flatMap((node) => node.devices);
-    const sorts = new Map(this.devices.map((device) => [sortKey(device), device]));
-    const keys = [...sorts.keys()];
-    this.#sorts = [...sorts.values()];
-    this.#sortOf = Int32Array.from(this.devices, (device) => keys.indexOf(sortKey(device)));
+    const sorts = sortDevices(this.devices);
+    this.#sorts = sorts.sorts;
+    this.#sortOf = sorts.sortOf;
     this.firstDevice = new Int32Array(this.nodes.length + 1);
     for (const [index, node] of this.nodes.entries())
       this.firstDevice[index + 1] = at(this.firstDevice, index) + node.devices.length;
@@ -264,8 +263,24 @@ export class Pool {
   }
 }
 
-function sortKey({ deviceClass, model, memoryMiB, isHealthy }: PoolDevice): string {
-  return JSON.stringify([deviceClass, model, memoryMiB, isHealthy]);
+/** One device of each sort, and which sort each device is of. Pools are made for every plan: this is quick. */
+function sortDevices(devices: readonly PoolDevice[]): { readonly sorts: PoolDevice[]; readonly sortOf: Int32Array } {
+  const sorts: PoolDevice[] = [];
+  const sortOf = new Int32Array(devices.length);
+  let sort = -1;
+  for (const [index, device] of devices.entries()) {
+    const known = sorts[sort];
+    if (known === undefined || !isAlike(known, device)) sort = sorts.findIndex((one) => isAlike(one, device));
+    if (sort < 0) sort = sorts.push(device) - 1;
+    sortOf[index] = sort;
+  }
+  return { sorts, sortOf };
+}
+
+function isAlike(a: PoolDevice, b: PoolDevice): boolean {
+  return (
+    a.deviceClass === b.deviceClass && a.model === b.model && a.memoryMiB === b.memoryMiB && a.isHealthy === b.isHealthy
+  );
 }
 
 /**
