@@ -12,6 +12,7 @@ import { type NodePromise, promiseNodes } from './backfill.ts';
 import { consolidate } from './consolidate.ts';
 import { bothMasks, Fitter, type Mask } from './fit.ts';
 import { checkGates, type Refusal } from './gates.ts';
+import { Futile, Hopeless } from './hopeless.ts';
 import { type Holding, Ledger } from './ledger.ts';
 import { honourNominations, type Nomination, nominate } from './nominations.ts';
 import { type Before, compareWorkloads, WaitingLine } from './order.ts';
@@ -122,6 +123,7 @@ class Cycle {
   readonly #started = new Set<Workload>();
   readonly #victims: Victim[] = [];
   readonly #nominations: Nomination[] = [];
+  readonly #nominated = new Set<string>();
   /** In the order in which they were tried. */
   readonly #waiting = new Map<Workload, Waiting>();
   readonly #stopped = new Set<string>();
@@ -154,9 +156,10 @@ class Cycle {
     const { starts, kept } = honourNominations(fitter, { nominations, workloads, nowMs });
     this.#starts.push(...starts);
     for (const { workload } of starts) this.#started.add(workload);
-    this.#nominations.push(...kept);
+    this.#nominate(kept);
+    const byKey = new Map(kept.length === 0 ? [] : workloads.map((one) => [one.key, one]));
     for (const { key } of kept) {
-      const workload = workloads.find((one) => one.key === key);
+      const workload = byKey.get(key);
       const refusal = {
         reason: 'Nominated',
         message: 'waits for others to leave the room that is kept for it',
@@ -219,16 +222,24 @@ class Cycle {
     const { fitter, shares, workloads } = this.#parts;
     if (!mayMove && !mayStop) return;
     let running: readonly Workload[] | undefined;
+    const futile = new Futile(fitter);
     for (const { workload, refusal } of [...this.#waiting.values()]) {
       if (!this.#isUnstarted(workload) || !CURABLE.has(refusal.reason)) continue;
+      const key = futile.keyOf(workload, refusal);
+      if (futile.has(key)) continue;
       running ??= workloads.filter((one) => this.#isRunning(one));
       const search: Search = { fitter, shares, nowMs, service: this.#service, running };
       const isCramped = refusal.reason === 'NoRoom' || refusal.reason === 'Topology';
       const moved = mayMove && isCramped ? consolidate(search, workload) : undefined;
       const victims = moved ?? (mayStop ? makeRoom(search, workload) : undefined);
-      if (victims === undefined) continue;
+      if (victims === undefined) {
+        futile.add(key);
+        continue;
+      }
       this.#keepRoom(workload, victims);
-      running = undefined;
+      futile.clear();
+      // why: who was stopped or moved is busy now, and nobody has begun to run
+      running = running.filter((one) => !this.#isBusy(one));
     }
   }
 
@@ -295,7 +306,7 @@ class Cycle {
     const { ledger } = this.#parts.fitter;
     const moved = victims.filter(({ cause }) => cause === 'consolidate').map((victim) => victim.workload);
     const { nowMs } = this.#scene;
-    this.#nominations.push(...[workload, ...moved].map((one) => nominate(ledger, one, nowMs)));
+    this.#nominate([workload, ...moved].map((one) => nominate(ledger, one, nowMs)));
     const refusal = { reason: 'Nominated', message: describeVictims(victims) } as const;
     const position = this.#waiting.get(workload)?.position ?? 0;
     this.#waiting.set(workload, { workload, refusal, position });
@@ -321,6 +332,13 @@ class Cycle {
   }
 
   /** Since before this cycle, and nothing is decided about it yet. */
+  #nominate(nominations: readonly Nomination[]): void {
+    for (const nomination of nominations) {
+      this.#nominations.push(nomination);
+      this.#nominated.add(nomination.key);
+    }
+  }
+
   #isRunning(workload: Workload): boolean {
     return !this.#isUnstarted(workload) && !this.#isBusy(workload) && !this.#started.has(workload);
   }
@@ -332,7 +350,7 @@ class Cycle {
 
   /** Stopped or promised in this very cycle: nothing more is decided about it. */
   #isBusy({ key }: Workload): boolean {
-    return this.#stopped.has(key) || this.#nominations.some((one) => one.key === key);
+    return this.#stopped.has(key) || this.#nominated.has(key);
   }
 }
 
@@ -344,40 +362,4 @@ function describeVictims(victims: readonly Victim[]): string {
   const more = victims.length > 3 ? ` and ${victims.length - 3} more` : '';
   const verb = victims.some(({ cause }) => cause === 'consolidate') ? 'move' : 'end';
   return `waits for ${names.join(', ')}${more} to ${verb}`;
-}
-
-/** Remembers which sorts of plain workloads found no room in this cycle: no like one will, since room only shrinks. */
-class Hopeless {
-  readonly #fitter: Fitter;
-  readonly #fewest = new Map<string, { readonly count: number; readonly refusal: Refusal }>();
-
-  constructor(fitter: Fitter) {
-    this.#fitter = fitter;
-  }
-
-  check(workload: Workload): Refusal | undefined {
-    const known = this.#fewest.get(this.#sortOf(workload) ?? '');
-    if (known === undefined) return undefined;
-    const needed = this.#fitter.needed(workload);
-    if (needed.length < known.count) return undefined;
-    const tasks = needed.map((member) => this.#fitter.classOf(member));
-    return checkGates(this.#fitter.ledger, workload, tasks) ?? known.refusal;
-  }
-
-  learn(workload: Workload, refusal: Refusal): void {
-    const sort = this.#sortOf(workload);
-    if (sort === undefined || refusal.reason !== 'NoRoom') return;
-    const count = this.#fitter.needed(workload).length;
-    if (count < (this.#fewest.get(sort)?.count ?? Number.POSITIVE_INFINITY)) this.#fewest.set(sort, { count, refusal });
-  }
-
-  /** Undefined for those whose room depends on more than their tasks. */
-  #sortOf(workload: Workload): string | undefined {
-    const { topology, subGroups = [], isExclusive = false, estimateMs, minMember, problem } = workload;
-    const isPlain = topology === undefined && subGroups.length === 0 && !isExclusive && problem === undefined;
-    const members = livingMembers(workload);
-    if (!isPlain || members.length < minMember || this.#fitter.ledger.countHeld(workload) > 0) return undefined;
-    const keys = new Set(members.map(({ demand }) => demand.key));
-    return keys.size === 1 ? `${[...keys][0]} ${workload.placement ?? ''} ${estimateMs ?? ''}` : undefined;
-  }
 }

@@ -257,6 +257,22 @@ export class Pool {
     this.slack[node] = idle / WHOLE_MILLI / FULL_NODE.devices + cpu / FULL_NODE.cpuMillis;
   }
 
+  /** Idle thousandths of the cores of all devices. O(devices). */
+  countIdleMilli(): number {
+    let idle = 0;
+    for (let device = 0; device < this.idleCores.length; device += 1) idle += Math.max(0, this.idleCores[device] ?? 0);
+    return idle;
+  }
+
+  /** What is left of a resource on all nodes that have some left, by its column; 0 for one that no node has. O(nodes). */
+  countFree(column: number): number {
+    let free = 0;
+    if (column < 0) return free;
+    for (let index = column; index < this.free.length; index += this.resources.length)
+      free += Math.max(0, this.free[index] ?? 0);
+    return free;
+  }
+
   /** CPU left on the node, in thousandths of a core. */
   cpuLeft(node: number): number {
     return this.#cpu < 0 ? 0 : at(this.free, node * this.resources.length + this.#cpu);
