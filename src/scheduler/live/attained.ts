@@ -16,13 +16,20 @@ interface Had {
   readonly seenMs: number;
 }
 
+/** What a look depends on. */
+export interface AttainedOptions {
+  readonly nowMs: number;
+  /** Whom to count: those of queues that go by service. Default: all. */
+  readonly isCounted?: (workload: Workload) => boolean;
+}
+
 /** Counts from one look to the next. */
 export class Attained {
   readonly #had = new Map<string, Had>();
 
   /** The workloads with what each has had; a run that ended between two looks counts up to the first of them. */
-  tell(workloads: readonly Workload[], nowMs: number): readonly Workload[] {
-    const told = workloads.map((workload) => this.#count(workload, nowMs));
+  tell(workloads: readonly Workload[], { nowMs, isCounted = () => true }: AttainedOptions): readonly Workload[] {
+    const told = workloads.map((workload) => (isCounted(workload) ? this.#count(workload, nowMs) : workload));
     for (const [key, { seenMs }] of this.#had) {
       if (this.#had.size <= MOST_KEYS && nowMs - seenMs < FORGOTTEN_MS) break;
       this.#had.delete(key);

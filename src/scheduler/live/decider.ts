@@ -7,6 +7,7 @@ import { isPodFinished } from '../../kube/pod.ts';
 import type { Nomination } from '../cycle/nominations.ts';
 import { type CyclePlan, planCycle, type Scene } from '../cycle/plan-cycle.ts';
 import { isReservation } from '../cycle/reservations.ts';
+import { isByService } from '../cycle/service.ts';
 import type { Workload } from '../cycle/workload.ts';
 import { writeAssigned } from '../objects/assignment.ts';
 import { heldNodes } from '../objects/read-reservations.ts';
@@ -149,7 +150,7 @@ export class Decider {
       nowMs,
       nodes: reading.nodes,
       tree: reading.tree,
-      workloads: this.#attained.tell(reading.workloads, nowMs).map((workload) => this.#withPenalty(workload, nowMs)),
+      workloads: this.#listWorkloads(reading, nowMs),
       policy,
       usage: this.#usage,
       usageStrength: USAGE_STRENGTH,
@@ -159,6 +160,13 @@ export class Decider {
       sick: new Set(findOnSickDevices(reading, sources.pools.list()).map(({ key }) => key)),
       promiseAfterMs: PROMISE_AFTER_MS,
     };
+  }
+
+  #listWorkloads({ workloads, tree }: Reading, nowMs: number): readonly Workload[] {
+    const isCounted = ({ queue }: Workload) => isByService(tree.byName.get(queue));
+    const counted = this.#attained.tell(workloads, { nowMs, isCounted });
+    if (this.#doubtful.size + this.#penalties.size === 0) return counted;
+    return counted.map((workload) => this.#withPenalty(workload, nowMs));
   }
 
   #withAssumed(pod: Pod): Pod {
