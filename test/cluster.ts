@@ -7,6 +7,7 @@ import { type Credentials, ensureCredentials } from '../src/apiserver/credential
 import { type Journal, memoryJournal } from '../src/apiserver/journal.ts';
 import { startApiServer } from '../src/apiserver/server.ts';
 import { openSqliteJournal } from '../src/apiserver/sqlite-journal.ts';
+import type { Admit } from '../src/apiserver/writer.ts';
 import { type Clock, hostClock } from '../src/base/clock.ts';
 import { createClient } from '../src/client/client.ts';
 import type { ApiClient } from '../src/client/types.ts';
@@ -17,6 +18,8 @@ export interface ClusterOptions {
   readonly journal?: string | Journal;
   readonly port?: number;
   readonly clock?: Clock;
+  /** Rules that no schema can say. */
+  readonly admit?: Admit;
 }
 
 export interface RawRequest {
@@ -53,7 +56,7 @@ process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 const sharedCredentials = ensureCredentials(folder);
 
 /** Resolves when it answers. */
-export async function startCluster({ journal, port = 0, clock }: ClusterOptions = {}): Promise<TestCluster> {
+export async function startCluster({ journal, port = 0, clock, admit }: ClusterOptions = {}): Promise<TestCluster> {
   const credentials = await sharedCredentials;
   const reported: unknown[] = [];
   const server = await startApiServer({
@@ -65,6 +68,7 @@ export async function startCluster({ journal, port = 0, clock }: ClusterOptions 
     clock: clock ?? hostClock(globalThis),
     random: Math.random,
     report: (error) => reported.push(error),
+    ...(admit && { admit }),
   });
   const clients: ApiClient[] = [];
   const connect = (token: string, url = server.url) => {

@@ -4,6 +4,7 @@
  */
 import type { Cancel, Clock } from '../base/clock.ts';
 import type { StoredObject } from '../kube/object.ts';
+import type { Address } from './address.ts';
 import {
   type Deleter,
   isCrd,
@@ -15,7 +16,6 @@ import {
 import type { StoreEvent } from './event-ring.ts';
 import { CRDS, type Registry } from './registry.ts';
 import { resourceName } from './resource.ts';
-import type { Address } from './address.ts';
 import type { Store } from './store.ts';
 import type { Writer } from './writer.ts';
 

@@ -8,10 +8,10 @@ import { formatTime } from '../kube/condition.ts';
 import type { ObjectMeta, StoredObject } from '../kube/object.ts';
 import { isPodFinished, type Pod } from '../kube/pod.ts';
 import { StatusError } from '../kube/status-error.ts';
+import { resourceName } from './resource.ts';
 import type { Store } from './store.ts';
 import type { WriteContext } from './write-context.ts';
 import { conflict, notFound, type Writer } from './writer.ts';
-import { resourceName } from './resource.ts';
 
 export interface DeleteRequest {
   readonly gracePeriodSeconds?: number | undefined;

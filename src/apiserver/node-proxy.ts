@@ -1,7 +1,7 @@
 /**
  * Logs and exec: found on the pod's node and passed through. Speaks to an agent as kube-apiserver speaks to a kubelet.
  */
-import { type IncomingMessage, request as httpRequest } from 'node:http';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Node, Pod } from '../kube/pod.ts';
 import { fromWireStatus, StatusError } from '../kube/status-error.ts';

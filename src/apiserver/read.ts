@@ -1,5 +1,6 @@
 /** Get and list: selectors, pages, and the form a client asks for. */
 import type { StoredObject } from '../kube/object.ts';
+import { apiVersionOf } from '../kube/object.ts';
 import {
   matchesFields,
   matchesLabels,
@@ -7,7 +8,6 @@ import {
   parseLabelSelector,
   type Selector,
 } from '../kube/selector.ts';
-import { apiVersionOf } from '../kube/object.ts';
 import { StatusError } from '../kube/status-error.ts';
 import type { Form } from './accept.ts';
 import { objectText } from './object-text.ts';

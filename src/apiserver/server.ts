@@ -27,7 +27,7 @@ import { Store } from './store.ts';
 import { serveBinding, serveReview, serveTokenRequest } from './subresources.ts';
 import { Tokens, type User } from './token.ts';
 import { serveVerb, verbOf } from './verbs.ts';
-import { Writer } from './writer.ts';
+import { type Admit, Writer } from './writer.ts';
 
 export interface ApiServerOptions {
   readonly host: string;
@@ -40,6 +40,8 @@ export interface ApiServerOptions {
   readonly random: Random;
   /** Told of errors that no client caused. */
   readonly report: (error: unknown) => void;
+  /** Rules of custom resources that no schema can say. */
+  readonly admit?: Admit | undefined;
 }
 
 export interface ApiServer {
@@ -99,7 +101,7 @@ async function assemble(options: ApiServerOptions): Promise<Parts> {
   const { journal, clock, random, credentials, report } = options;
   const store = await Store.open(journal);
   const registry = new Registry(BUILTIN_RESOURCES);
-  const writer = new Writer({ store, clock, random, newUid: randomUUID });
+  const writer = new Writer({ store, clock, random, newUid: randomUUID, admit: options.admit });
   const deleter = new Deleter({ store, writer, clock });
   const { ownerToken, tokenPrivateKey: privateKey, tokenPublicKey: publicKey, caPem } = credentials;
   const tokens = new Tokens({ store, clock, ownerToken, privateKey, publicKey });

@@ -8,8 +8,8 @@ import { type Exchange, readBody, sendJson } from './exchange.ts';
 import { isAllowed } from './rbac.ts';
 import type { Store } from './store.ts';
 import type { Tokens, User } from './token.ts';
-import { conflict, notFound, type Writer } from './writer.ts';
 import type { ResourceRequest } from './verbs.ts';
+import { conflict, notFound, type Writer } from './writer.ts';
 
 export interface SubresourceOptions {
   readonly store: Store;

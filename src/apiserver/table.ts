@@ -1,6 +1,7 @@
 /** Tables: what `kubectl get` prints. Knows columns and cells, not HTTP. */
-import type { KubeObject } from '../kube/object.ts';
+
 import { readJsonPath } from '../kube/json-path.ts';
+import type { KubeObject } from '../kube/object.ts';
 import type { PrinterColumn, Resource } from './resource.ts';
 
 export type IncludeObject = 'None' | 'Metadata' | 'Object';

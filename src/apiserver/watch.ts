@@ -6,7 +6,7 @@ import { toStatusError, toWireStatus } from '../kube/status-error.ts';
 import type { StoreEvent } from './event-ring.ts';
 import type { Exchange } from './exchange.ts';
 import { objectText } from './object-text.ts';
-import { type Filter, includeOf, parseFilter, passes, readCount, type ReadRequest, toPartial } from './read.ts';
+import { type Filter, includeOf, parseFilter, passes, type ReadRequest, readCount, toPartial } from './read.ts';
 import { resourceName } from './resource.ts';
 import type { Store } from './store.ts';
 import { toTable } from './table.ts';

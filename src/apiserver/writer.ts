@@ -7,19 +7,30 @@ import { formatTime } from '../kube/condition.ts';
 import type { ObjectMeta, StoredObject } from '../kube/object.ts';
 import { type FieldCause, StatusError } from '../kube/status-error.ts';
 import { applyDefaults, prune, validate } from '../kube/structural.ts';
+import type { Address } from './address.ts';
 import { checkIdentity, prepareCreate } from './create.ts';
-import type { WriteContext } from './write-context.ts';
 import { checkMetadata } from './metadata-rules.ts';
 import { type Resource, resourceName } from './resource.ts';
-import type { Address } from './address.ts';
 import type { Store } from './store.ts';
+import type { WriteContext } from './write-context.ts';
 
 export interface WriterOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly random: Random;
   readonly newUid: () => string;
+  readonly admit?: Admit | undefined;
 }
+
+/**
+ * Has a say in every new object and every changed one of custom resources, after its schema: gives what is wrong with
+ * it. `look` lists what is stored of a resource.
+ */
+export type Admit = (
+  object: StoredObject,
+  before: StoredObject | undefined,
+  look: (resource: string) => readonly StoredObject[],
+) => readonly FieldCause[];
 
 /** Makes of a request what is to be stored. */
 export class Writer {
@@ -156,6 +167,11 @@ export class Writer {
       ...(resource.check?.(complete, before) ?? []),
     ];
     if (causes.length > 0) throw invalidObject(resource, complete.metadata.name, causes);
+    const { admit, store } = this.#options;
+    if (admit !== undefined && resource.isCustom && context.subresource === undefined) {
+      const refused = admit(complete, before, (name) => store.list(name).items);
+      if (refused.length > 0) throw invalidObject(resource, complete.metadata.name, refused);
+    }
     context.guard?.(complete, before);
     return complete;
   }

@@ -13,11 +13,14 @@ import { openSqliteJournal } from '../apiserver/sqlite-journal.ts';
 import { type Clock, hostClock } from '../base/clock.ts';
 import { openBlobStore } from '../blobs/open-blob-store.ts';
 import { createClient } from '../client/client.ts';
+import type { LeaseOptions } from '../client/lease.ts';
 import type { ApiClient } from '../client/types.ts';
 import { startControllers } from '../control/controllers.ts';
 import { startGateway } from '../gateway/server.ts';
 import { KINDS } from '../kinds/list.ts';
-import { startScheduler } from '../scheduler/scheduler.ts';
+import type { Settings } from '../kube/kind.ts';
+import { createSchedulingAdmission } from '../scheduler/admission.ts';
+import { type Scheduler, startScheduler } from '../scheduler/scheduler.ts';
 import { openDatabase } from '../sql/open-database.ts';
 import { observeLineage } from '../tracking/lineage/lineage-observer.ts';
 import type { TrackingSchema } from '../tracking/schema.ts';
@@ -81,6 +84,7 @@ async function startAll({ config, log, env }: AssembleOptions, closings: Closing
     clock,
     random: Math.random,
     report: report('apiserver'),
+    admit: createSchedulingAdmission(),
   }).catch(explainListenError('the Kubernetes API', config.kubernetesPort, '--kubernetes-port'));
   closings.push(() => api.close());
   const client = keep(closings, connect(api.url, credentials, 'athanor'));
@@ -91,21 +95,7 @@ async function startAll({ config, log, env }: AssembleOptions, closings: Closing
   const blobs = offerBlobs({ config, client, clock, report: report('blobs') }, closings);
   const settings = { trackingUrl: tracking.url, ...blobs, nodeCachePath: paths.cache };
   const lease = { client, clock, ...LEASE, identity: identityOf(credentials), report: report('lease') };
-  const leader = leadLoops(lease, (leading) => [
-    startControllers({
-      client: leading,
-      controllers: KINDS,
-      clock,
-      settings,
-      report: (what, error) => log.warn({ room: 'control', what, err: error }, 'trouble'),
-    }),
-    startScheduler({
-      client: leading,
-      clock,
-      schedulerNames: ['athanor', 'default-scheduler'],
-      report: report('scheduler'),
-    }),
-  ]);
+  const leader = leadControl(lease, { clock, settings, log });
   closings.push(() => leader.close());
   const gateway = await startGateway({
     client,
@@ -113,6 +103,7 @@ async function startAll({ config, log, env }: AssembleOptions, closings: Closing
     host: HOST,
     port: config.gatewayPort,
     authenticate: askTokenReview(client),
+    moreMetrics: leader.metrics,
     report: report('gateway'),
   }).catch(explainListenError('the gateway', config.gatewayPort, '--gateway-port'));
   closings.push(() => gateway.close());
@@ -134,6 +125,34 @@ async function startAll({ config, log, env }: AssembleOptions, closings: Closing
   await Promise.all([leader.synced, gateway.synced]);
   warmPodVerbs().catch(report('cli'));
   return { credentials, endpoints: { kubernetes: api.url, tracking: tracking.url, gateway: gateway.url } };
+}
+
+/** Controllers and the scheduler, while this process leads. */
+function leadControl(lease: LeaseOptions, { clock, settings, log }: ControlOptions) {
+  const loops: { scheduler?: Scheduler } = {};
+  const leader = leadLoops(lease, (client) => {
+    loops.scheduler = startScheduler({
+      client,
+      clock,
+      schedulerNames: ['athanor', 'default-scheduler'],
+      report: (error) => log.warn({ room: 'scheduler', err: error }, 'trouble'),
+    });
+    const controllers = startControllers({
+      client,
+      controllers: KINDS,
+      clock,
+      settings,
+      report: (what, error) => log.warn({ room: 'control', what, err: error }, 'trouble'),
+    });
+    return [controllers, loops.scheduler];
+  });
+  return { ...leader, metrics: async () => (await loops.scheduler?.metrics()) ?? '' };
+}
+
+interface ControlOptions {
+  readonly clock: Clock;
+  readonly settings: Settings;
+  readonly log: Logger;
 }
 
 /**

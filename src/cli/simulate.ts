@@ -20,6 +20,8 @@ export interface SimulateFlags {
 
 /** Prints how much of the devices is held in the end. @throws Invalid with line numbers for a bad file. */
 export async function simulateTrace({ stdout, stderr }: CommandContext, flags: SimulateFlags): Promise<void> {
+  for (const flag of ['nodes', 'pods'] as const)
+    if (flags[flag] === '') throw new StatusError('BadRequest', `cannot simulate a trace: --${flag} is missing`);
   const format = parseFormat(flags.output);
   const policy = parsePolicy(flags.policy);
   const seed = parseNumber(flags.seed, '--seed', { least: 0, isWhole: true });

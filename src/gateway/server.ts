@@ -7,9 +7,9 @@ import type { Clock } from '../base/clock.ts';
 import { createInformer } from '../client/informer.ts';
 import type { ApiClient } from '../client/types.ts';
 import {
-  inferenceService,
   type InferenceServiceSpec,
   type InferenceServiceStatus,
+  inferenceService,
   SERVICE_LABEL,
 } from '../kinds/inference-service/kind.ts';
 import { answerDoor } from '../kube/loopback-door.ts';
@@ -31,6 +31,8 @@ export interface GatewayOptions {
   /** Asked about every token that comes. @throws Unauthorized. */
   readonly authenticate: (request: { readonly bearerToken: string }) => Promise<unknown>;
   readonly report: (error: unknown) => void;
+  /** Measures of others that are told at /metrics too, in Prometheus' text form. */
+  readonly moreMetrics?: () => Promise<string>;
 }
 
 export interface Gateway {
@@ -133,13 +135,15 @@ async function answer(parts: Parts, request: IncomingMessage, response: ServerRe
 
 /** The gateway's own pages, which need no token. */
 async function answerOwn(
-  { metrics }: Parts,
+  { metrics, moreMetrics = async () => '' }: Parts,
   { url = '/' }: IncomingMessage,
   response: ServerResponse,
 ): Promise<boolean> {
   if (url === '/healthz') response.writeHead(200, { 'content-type': 'text/plain' }).end('ok');
   else if (url === '/metrics')
-    response.writeHead(200, { 'content-type': metrics.contentType }).end(await metrics.text());
+    response
+      .writeHead(200, { 'content-type': metrics.contentType })
+      .end(`${await metrics.text()}${await moreMetrics()}`);
   else return false;
   return true;
 }

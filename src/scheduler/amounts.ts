@@ -1,6 +1,6 @@
 /** Amounts of resources by name: cpu in thousandths of a core, memory in bytes, everything else in whole units. */
 import type { Container, Pod } from '../kube/pod.ts';
-import { parseCpuMillis, parseQuantity } from '../kube/quantity.ts';
+import { formatBytes, formatCpuMillis, parseCpuMillis, parseQuantity } from '../kube/quantity.ts';
 
 export type Amounts = Readonly<Record<string, number>>;
 
@@ -55,4 +55,20 @@ export function missingOf(requests: Amounts, { capacity, used }: Filled): readon
       ([name, amount]) => amount > 0 && amount > (capacity[name] ?? (name === 'pods' ? 110 : 0)) - (used[name] ?? 0),
     )
     .map(([name]) => (name === 'pods' ? 'Too many pods' : `Insufficient ${name}`));
+}
+
+/** Amounts as Kubernetes writes them: cores, bytes with their suffix, and numbers. Nothing for none. */
+export function formatAmounts(amounts: Amounts): Readonly<Record<string, string>> {
+  const entries = Object.entries(amounts)
+    .filter(([resource, amount]) => Math.abs(amount) > 1e-6 && resource !== 'pods')
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([resource, amount]) => [resource, formatAmount(resource, amount)] as const);
+  return Object.fromEntries(entries);
+}
+
+/** One amount. */
+export function formatAmount(resource: string, amount: number): string {
+  if (resource === 'cpu') return formatCpuMillis(Math.round(amount));
+  if (resource === 'memory' || resource === 'ephemeral-storage') return formatBytes(Math.round(amount));
+  return String(Math.round(amount * 1000) / 1000);
 }

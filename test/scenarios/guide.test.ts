@@ -24,6 +24,16 @@ const GUIDES: Readonly<Record<string, readonly RegExp[]>> = {
     /verified models:\/copy\/1: \d+ files, key [0-9a-f]{16}/,
     /made of\n {2}model\/line \(1, 2\)\n {4}training-job\/track-/,
   ],
+  'docs/guides/sharing.md': [
+    /simulated-0-3\s+nvidia\s+A100-SXM4-80GB\s+yes\s+100 %/,
+    /speech\s+1 devices\s+-\s+4 devices\s+4 devices\s+1\s+0/,
+    /rank 1 sees simulated-0-\d, 50 % of it/,
+    /queue research would hold 5 of 4 devices/,
+    /it will likely start in about/,
+    /trainingjob\/default\/eager\s+speech\s+\d+ min\s+at once/,
+    /"allocationRatio": 0\.\d+/,
+    /demo\s+Active\s+vision/,
+  ],
 };
 const homes: TestAthanor[] = [];
 after(async () => {

@@ -45,6 +45,9 @@ export type PodGroupStatus = z.infer<typeof PodGroupStatus>;
 /** Label by which a pod joins a part of its group. */
 export const POD_SUB_GROUP_LABEL = 'athanor.dev/pod-sub-group';
 
+/** Annotation with the time since when the work of the group waits, where that is longer than the group is there. */
+export const QUEUED_AT_ANNOTATION = 'athanor.dev/queued-at';
+
 export const podGroup = defineKind({
   kind: 'PodGroup',
   scope: 'Namespaced',

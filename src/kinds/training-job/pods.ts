@@ -8,7 +8,7 @@ import { planBlobs } from '../fields/blobs.ts';
 import { ATHANOR_IMAGE } from '../fields/environment.ts';
 import { CODE_PATH, MAIN_CONTAINER, planLaunch } from '../fields/launch.ts';
 import { containerResources, deviceAnnotations, type Resources } from '../fields/resources.ts';
-import { type PodGroupSpec, podGroup } from '../pod-group/kind.ts';
+import { type PodGroupSpec, podGroup, QUEUED_AT_ANNOTATION } from '../pod-group/kind.ts';
 import { ATTEMPT_LABEL, JOB_LABEL, RANK_LABEL, type TrainingJobSpec, type TrainingJobStatus } from './kind.ts';
 
 export type TrainingJob = ObjectOf<TrainingJobSpec, TrainingJobStatus>;
@@ -42,7 +42,11 @@ function planGroup(job: TrainingJob, attempt: number): KubeObject {
   const group: ObjectOf<Partial<PodGroupSpec>> = {
     apiVersion: apiVersionOf(podGroup),
     kind: 'PodGroup',
-    metadata: { name: groupName(job, attempt) },
+    metadata: {
+      name: groupName(job, attempt),
+      // why: who was stopped for others has waited since the job came, not since its last attempt
+      annotations: { [QUEUED_AT_ANNOTATION]: job.metadata.creationTimestamp ?? '' },
+    },
     spec: { minMember: job.spec.replicas, ...job.spec.scheduling },
   };
   return group;

@@ -36,9 +36,14 @@ interface PodShape {
   readonly init?: ContainerState;
   readonly reason?: string;
   readonly progress?: string;
+  /** Why the scheduler stops it. */
+  readonly stopped?: string;
 }
 
-function pod(name: string, { attempt = 0, phase = 'Running', main = {}, init, reason, progress }: PodShape = {}): Pod {
+function pod(
+  name: string,
+  { attempt = 0, phase = 'Running', main = {}, init, reason, progress, stopped }: PodShape = {},
+): Pod {
   const rest = { ready: true, restartCount: 0, image: '', imageID: '' };
   const rank = /-(\d)/.exec(name)?.[1];
   const labels = rank === undefined ? {} : { [ATTEMPT_LABEL]: String(attempt), [RANK_LABEL]: rank };
@@ -53,6 +58,9 @@ function pod(name: string, { attempt = 0, phase = 'Running', main = {}, init, re
       containerStatuses: [{ name: 'main', state: main, ...rest }],
       ...(init && { initContainerStatuses: [{ name: 'environment', state: init, ...rest }] }),
       ...(reason !== undefined && { reason }),
+      ...(stopped !== undefined && {
+        conditions: [{ type: 'DisruptionTarget', status: 'True' as const, message: stopped }],
+      }),
     },
   };
 }
@@ -196,6 +204,14 @@ const cases: Record<string, Case> = {
     pods: [failed('j-0'), failed('j-0-r1', 1)],
     wantChildren: ['Pod j-0', 'Pod j-0-r1'],
     wantStatus: { phase: 'Failed', exitCode: 3 },
+  },
+  'starts again when it was stopped for others, before its pods have ended': {
+    spec: { replicas: 2 },
+    pods: [pod('j-0', { stopped: 'its share was taken back' }), pod('j-1', { phase: 'Failed', main: ended(143) })],
+    wantChildren: ['Pod j-1'],
+    wantStatus: { phase: 'Restarting', attempt: 1, restarts: 0 },
+    wantReason: { Running: 'Restarting' },
+    wantAgainInMs: 0,
   },
   'does not hold a lost agent against the limit': {
     pods: [pod('j-0', { phase: 'Failed', reason: 'AgentRestarted', main: ended(137, '', 'AgentRestarted') })],

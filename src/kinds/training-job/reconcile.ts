@@ -119,7 +119,7 @@ function runGang(job: TrainingJob, scene: Scene): Outcome<Status> {
   const attempt = findAttempt(job, pods);
   const gang = pods.filter(({ metadata }) => metadata.labels?.[ATTEMPT_LABEL] === String(attempt));
   const earlier = pods.filter((pod) => !gang.includes(pod) && isPodFinished(pod) && !needs.children.includes(pod));
-  const failed = gang.find(({ status }) => status?.phase === 'Failed');
+  const failed = gang.find(findStop) ?? gang.find(({ status }) => status?.phase === 'Failed');
   if (failed !== undefined) return afterFailure(job, failed, { ...scene, gang });
   const basis = describeGang(job, { gang, attempt, nowMs: world.nowMs });
   const status = withNeeds({ ...job.status, ...basis }, needs);
@@ -153,13 +153,14 @@ function afterFailure(
   pod: Pod,
   { gang, pods, world }: Scene & { readonly gang: readonly Pod[] },
 ): Outcome<Status> {
-  const ending = findFailure(pod) ?? { container: '', exitCode: 1, reason: 'Failed', message: '' };
+  const ending = findStop(pod) ?? findFailure(pod) ?? { container: '', exitCode: 1, reason: 'Failed', message: '' };
   const isLost = LOST_REASONS.has(pod.status?.reason ?? '') || LOST_REASONS.has(ending.reason);
   const restarts = (job.status?.restarts ?? 0) + (isLost ? 0 : 1);
   const children: readonly KubeObject[] = pods.filter(isPodFinished);
   const attempt = Math.max(...gang.map(({ metadata }) => Number(metadata.labels?.[ATTEMPT_LABEL] ?? 0)));
   if (restarts > job.spec.restartLimit) return { children, status: fail(job, ending, world.nowMs) };
-  const message = `attempt ${attempt} ended: ${ending.reason} in pod ${pod.metadata.name}`;
+  const why = ending.reason === 'Preempted' ? `, ${ending.message}` : '';
+  const message = `attempt ${attempt} ended: ${ending.reason} in pod ${pod.metadata.name}${why}`;
   const running = { type: 'Running', status: 'False' as const, reason: 'Restarting', message };
   const conditions = [...mergeConditions(job.status?.conditions, [running], world.nowMs)];
   return {
@@ -167,6 +168,13 @@ function afterFailure(
     status: { ...job.status, phase: 'Restarting', attempt: attempt + 1, restarts, conditions, message },
     againInMs: 0,
   };
+}
+
+/** Set by the scheduler on pods that it stops for others: the whole gang starts again when there is room. */
+function findStop({ status }: Pod): Ending | undefined {
+  const target = findCondition(status?.conditions, 'DisruptionTarget');
+  if (target?.status !== 'True') return undefined;
+  return { container: '', exitCode: 143, reason: 'Preempted', message: target.message ?? 'it was stopped for others' };
 }
 
 const LOST_REASONS = new Set(['AgentRestarted', 'NodeLost', 'NodeShutdown', 'Evicted', 'Preempted']);

@@ -1,5 +1,5 @@
 /** What queues allow: their limits, their users' limits, and how much of them may be held for good. */
-import type { Amounts } from '../amounts.ts';
+import { type Amounts, formatAmount } from '../amounts.ts';
 import type { TaskClass } from '../pool/pool.ts';
 import { lineOf, type QueueNode } from '../queues/queue-tree.ts';
 import { type Ledger, userKey } from './ledger.ts';
@@ -79,11 +79,8 @@ function findOver(held: Amounts | undefined, wanted: Amounts, bounds: Amounts): 
   for (const [resource, bound] of Object.entries(bounds)) {
     const more = wanted[resource] ?? 0;
     const after = (held?.[resource] ?? 0) + more;
-    if (more > 0 && after > bound + DUST) return `${round(after)} of ${round(bound)} ${resource}`;
+    if (more > 0 && after > bound + DUST)
+      return `${formatAmount(resource, after)} of ${formatAmount(resource, bound)} ${resource}`;
   }
   return undefined;
-}
-
-function round(amount: number): number {
-  return Math.round(amount * 1000) / 1000;
 }

@@ -14,8 +14,9 @@ class Sorts {
 
   /** Undefined for those whose room depends on more than their tasks. */
   of(workload: Workload): string | undefined {
-    const { topology, subGroups = [], isExclusive = false, estimateMs, minMember, problem } = workload;
-    const isPlain = topology === undefined && subGroups.length === 0 && !isExclusive && problem === undefined;
+    const { topology, subGroups = [], isExclusive = false, reservation, estimateMs, minMember, problem } = workload;
+    const isAlone = subGroups.length === 0 && !isExclusive && reservation === undefined;
+    const isPlain = isAlone && topology === undefined && problem === undefined;
     if (!isPlain || this.#fitter.ledger.countHeld(workload) > 0) return undefined;
     const members = livingMembers(workload);
     const key = members[0]?.demand.key;
@@ -72,8 +73,8 @@ export class Futile {
   keyOf(workload: Workload, { reason }: Refusal): string | undefined {
     const sort = this.#sorts.of(workload);
     if (sort === undefined || isByService(this.#fitter.ledger.queueOf(workload))) return undefined;
-    const { queue, user, priority, isPreemptible, reservation, minMember, members } = workload;
-    const asks = [reason, queue, user, priority, isPreemptible, reservation, minMember, members.length];
+    const { queue, user, priority, isPreemptible, minMember, members } = workload;
+    const asks = [reason, queue, user, priority, isPreemptible, minMember, members.length];
     return `${asks.join(' ')} ${sort}`;
   }
 

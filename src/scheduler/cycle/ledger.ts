@@ -71,9 +71,14 @@ export class Ledger {
     this.#steps.push({ holding, isTaking: false });
   }
 
-  /** What the workload holds, in no order. */
-  holdingsOf({ key }: Workload): readonly Holding[] {
-    return [...(this.held.get(key)?.values() ?? [])];
+  /** What the workload holds, in the order of its members; who is none of them comes last. */
+  holdingsOf({ key, members }: Workload): readonly Holding[] {
+    const own = this.held.get(key);
+    if (own === undefined || own.size === 0) return [];
+    const ordered = members.flatMap((member) => own.get(member.key) ?? []);
+    if (ordered.length === own.size) return ordered;
+    const known = new Set(ordered);
+    return [...ordered, ...[...own.values()].filter((holding) => !known.has(holding))];
   }
 
   /** How many of its members have room. */

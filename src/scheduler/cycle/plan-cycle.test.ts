@@ -17,6 +17,8 @@ interface Case {
   readonly wantStarts?: readonly string[];
   /** `workload cause`, sorted. */
   readonly wantVictims?: readonly string[];
+  /** Which of their members, where it matters. */
+  readonly wantVictimPods?: readonly string[];
   /** Reason by workload. */
   readonly wantWaiting?: Readonly<Record<string, string>>;
 }
@@ -110,6 +112,16 @@ const cases: Record<string, Case> = {
     ],
     wantVictims: ['elastic reclaim'],
     wantWaiting: { a: 'Nominated' },
+  },
+  'lets the first members of an elastic gang go on, also after moving it was tried in vain': {
+    queues: [queue('p', { guaranteed: { devices: 2 } }), queue('q', { guaranteed: { devices: 2 } })],
+    workloads: [
+      job('elastic', { queue: 'p', size: 4, minMember: 1, on: ['n1', 'n1', 'n1', 'n1'], startedAtMs: -hour }),
+      job('pair', { queue: 'q', size: 2 }),
+    ],
+    wantVictims: ['elastic reclaim', 'elastic reclaim'],
+    wantVictimPods: ['elastic-2', 'elastic-3'],
+    wantWaiting: { pair: 'Nominated' },
   },
   'lets who has just started run for as long as the queue promises': {
     queues: [queue('p', { reclaimMinRuntimeMs: hour }), queue('q', { guaranteed: { devices: 4 } })],
@@ -244,9 +256,13 @@ const cases: Record<string, Case> = {
   'keeps reserved room, and gives it to who names it': {
     nodes: two,
     scene: { reservations: [reserve('r', 5, { nodes: ['n1', 'n1', 'n1', 'n1'] })] },
-    workloads: [job('in', { size: 2, reservation: 'r' }), job('out', { size: 4 })],
+    workloads: [
+      job('early', { size: 4 }),
+      job('in', { size: 2, reservation: 'r', createdAtMs: 1 }),
+      job('out', { size: 4 }),
+    ],
     wantStarts: ['in-0 on n1', 'in-1 on n1', 'reservation/r#4 on n2'],
-    wantWaiting: { out: 'NoRoom' },
+    wantWaiting: { early: 'NoRoom', out: 'NoRoom' },
   },
   'says that a reservation is not there': {
     workloads: [job('in', { reservation: 'r' })],
@@ -288,6 +304,8 @@ for (const [sentence, example] of Object.entries(cases)) {
     assert.deepEqual(startsOf(answer), example.wantStarts ?? []);
     const victims = answer.victims.map(({ workload, cause }) => `${workload.key} ${cause}`).sort();
     assert.deepEqual(victims, example.wantVictims ?? []);
+    const pods = answer.victims.flatMap(({ holdings }) => holdings.map(({ member }) => member.key)).sort();
+    if (example.wantVictimPods !== undefined) assert.deepEqual(pods, example.wantVictimPods);
     const waiting = Object.fromEntries(answer.waiting.map(({ workload, refusal }) => [workload.key, refusal.reason]));
     assert.deepEqual(waiting, example.wantWaiting ?? {});
   });

@@ -20,7 +20,7 @@ import { Estimates } from './estimates.ts';
 import type { EventQueue } from './event-queue.ts';
 import type { SchedulerMetrics } from './metrics.ts';
 import { ClassReader, findOnSickDevices, type Reading, readSources, type Sources } from './read-scene.ts';
-import { PlanTeller } from './tell-plan.ts';
+import { COMPLETE_MS, isTooEarly, PlanTeller } from './tell-plan.ts';
 
 /** What deciding needs. */
 export interface DeciderOptions {
@@ -128,7 +128,8 @@ export class Decider {
     const pauses = [...this.#penalties.values(), ...this.#doubtful.values()];
     const ends = pauses.map(({ untilMs }) => untilMs - nowMs).filter((leftMs) => leftMs > 0);
     const isUnfinished = waiting.length + nominations.length + (ends.length > 0 ? starts.length : 0) > 0;
-    return isUnfinished ? Math.min(RETRY_MS, ...ends) : undefined;
+    const early = waiting.some((one) => isTooEarly(one, nowMs)) ? [COMPLETE_MS] : [];
+    return isUnfinished ? Math.min(RETRY_MS, ...ends, ...early) : undefined;
   }
 
   #read(nowMs: number): Reading {

@@ -108,7 +108,8 @@ export class ClassReader {
 /** Pods that one node takes when it does not say, as in Kubernetes. */
 const PODS_PER_NODE = 110;
 
-function readNode(node: Node, classes: DeviceClasses): PoolNode {
+/** The node with its amounts and devices. */
+export function readNode(node: Node, classes: DeviceClasses): PoolNode {
   const all = toAmounts(node.status?.allocatable ?? node.status?.capacity ?? {});
   const amounts = Object.entries(all).filter(([name]) => !isDeviceResource(name, classes));
   return {

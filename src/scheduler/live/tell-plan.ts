@@ -30,6 +30,8 @@ const QUEUE_EVERY_MS = 1_000;
 const AGAIN_MS = 250;
 /** After trouble that nobody expected. */
 const TROUBLE_MS = 5_000;
+/** How long the objects of a gang may take to come before it is told that some are missing. */
+export const COMPLETE_MS = 2_000;
 /** Requests under way at once: bindings are more urgent. */
 const PARALLEL = 8;
 /** Pods told before it is asked again whether there is a newer plan. */
@@ -140,6 +142,7 @@ export class PlanTeller {
 
   #sentencesOf(one: Waiting, { ledger }: CyclePlan, reading: Reading): readonly Sentence[] {
     const { workload, refusal } = one;
+    if (isTooEarly(one, this.#options.clock.nowMs())) return [];
     const message = describeRefusal(one, reading.groups.get(workload.key));
     const held = refusal.reason === 'Nominated' ? undefined : ledger.held.get(workload.key);
     return workload.members.flatMap(({ key, on, isLeaving }) => {
@@ -160,4 +163,10 @@ export class PlanTeller {
     );
     if (isMissed) this.#options.again(AGAIN_MS);
   }
+}
+
+/** A gang's objects come one after the other: that some are missing is no news for a moment. */
+export function isTooEarly({ workload, refusal: { reason, message } }: Waiting, nowMs: number): boolean {
+  const isIncomplete = reason === 'Members' || message.endsWith('which does not exist');
+  return isIncomplete && nowMs - workload.createdAtMs < COMPLETE_MS;
 }

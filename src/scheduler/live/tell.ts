@@ -8,10 +8,9 @@ import { reservation } from '../../kinds/reservation/kind.ts';
 import { formatTime, mergeConditions } from '../../kube/condition.ts';
 import { type KubeObject, keyOf } from '../../kube/object.ts';
 import type { Pod } from '../../kube/pod.ts';
-import { formatBytes, formatCpuMillis } from '../../kube/quantity.ts';
 import { isStatusError } from '../../kube/status-error.ts';
 import { WELL_KNOWN } from '../../kube/well-known.ts';
-import type { Amounts } from '../amounts.ts';
+import { formatAmounts } from '../amounts.ts';
 import type { CyclePlan, Waiting } from '../cycle/plan-cycle.ts';
 import type { Queue } from '../objects/read-queues.ts';
 import { describeReservation, type Reservation } from '../objects/read-reservations.ts';
@@ -145,22 +144,6 @@ export interface GroupNow {
 export function describeRefusal({ refusal: { message } }: Waiting, group: PodGroup | undefined): string {
   const isOfGang = group !== undefined && /^(has|needs) /.test(message);
   return isOfGang ? `pod group ${keyOf(group)} ${message}` : message;
-}
-
-/** Amounts as Kubernetes writes them: cores, bytes with their suffix, and numbers. Nothing for none. */
-export function formatAmounts(amounts: Amounts): Readonly<Record<string, string>> {
-  const entries = Object.entries(amounts)
-    .filter(([resource, amount]) => Math.abs(amount) > 1e-6 && resource !== 'pods')
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([resource, amount]) => [resource, formatAmount(resource, amount)] as const);
-  return Object.fromEntries(entries);
-}
-
-/** One amount. */
-export function formatAmount(resource: string, amount: number): string {
-  if (resource === 'cpu') return formatCpuMillis(Math.round(amount));
-  if (resource === 'memory' || resource === 'ephemeral-storage') return formatBytes(Math.round(amount));
-  return String(Math.round(amount * 1000) / 1000);
 }
 
 async function write(request: Promise<unknown>): Promise<Outcome> {

@@ -3,7 +3,12 @@
  * places, and those of KAI, Kueue, Volcano and Koordinator.
  */
 import { SCHEDULING_ANNOTATION, Scheduling } from '../../kinds/fields/scheduling.ts';
-import { POD_SUB_GROUP_LABEL, type PodGroupSpec, type PodGroupStatus } from '../../kinds/pod-group/kind.ts';
+import {
+  POD_SUB_GROUP_LABEL,
+  type PodGroupSpec,
+  type PodGroupStatus,
+  QUEUED_AT_ANNOTATION,
+} from '../../kinds/pod-group/kind.ts';
 import { keyOf, type ObjectOf } from '../../kube/object.ts';
 import { POD_GROUP_LABEL, type Pod } from '../../kube/pod.ts';
 import type { Member, Workload } from '../cycle/workload.ts';
@@ -103,7 +108,7 @@ function readGroup(group: PodGroup, pods: readonly Pod[], sources: WorkloadSourc
   const startedAtMs = status?.startTime === undefined ? latestBinding(held) : Date.parse(status.startTime);
   return {
     ...describe(fields, { key: key.toLowerCase(), pods, sources, name: metadata.name }),
-    createdAtMs: Date.parse(metadata.creationTimestamp ?? '') || 0,
+    createdAtMs: Date.parse(metadata.annotations?.[QUEUED_AT_ANNOTATION] || metadata.creationTimestamp || '') || 0,
     minMember: spec.minMember,
     subGroups: spec.subGroups,
     startedAtMs: isWhole ? startedAtMs : undefined,

@@ -264,7 +264,7 @@ export class Pool {
     return idle;
   }
 
-  /** What is left of a resource on all nodes that have some left, by its column; 0 for one that no node has. O(nodes). */
+  /** What is left of a resource over the nodes that have some left, by its column; 0 for none. O(nodes). */
   countFree(column: number): number {
     let free = 0;
     if (column < 0) return free;
