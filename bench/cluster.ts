@@ -13,6 +13,9 @@ import type { ApiClient } from '../src/client/types.ts';
 
 export interface BenchCluster {
   readonly pid: number;
+  readonly url: string;
+  /** Its database, and under `pki` its credentials. */
+  readonly folder: string;
   connect(): ApiClient;
   close(): Promise<void>;
 }
@@ -28,6 +31,8 @@ export async function startBenchCluster(): Promise<BenchCluster> {
   const url = chunk.toString().trim();
   return {
     pid: child.pid ?? 0,
+    url,
+    folder,
     connect: () => createClient({ url, token: credentials.ownerToken, caPem: credentials.caPem, userAgent: 'bench' }),
     close: async () => {
       const ended = once(child, 'exit');

@@ -12,6 +12,8 @@ const NOT_BENCHES = new Set([
   'tracking-rows',
   'tracking-server',
   'openb',
+  'scheduler-process',
+  'scheduler-world',
 ]);
 const known = globSync('*.ts', { cwd: FOLDER })
   .map((file) => basename(file, '.ts'))

@@ -15,7 +15,9 @@ import type { KubeObject, ResourceRef } from '../kube/object.ts';
 import type { Node, Pod } from '../kube/pod.ts';
 import { WELL_KNOWN } from '../kube/well-known.ts';
 import { Decider } from './live/decider.ts';
+import { EventQueue } from './live/event-queue.ts';
 import { SchedulerMetrics } from './live/metrics.ts';
+import { isNodeChanged, isPodChanged } from './live/matters.ts';
 import type { DeviceClass, Sources } from './live/read-scene.ts';
 import type { NodePool, Queue } from './objects/read-queues.ts';
 import type { Reservation } from './objects/read-reservations.ts';
@@ -60,8 +62,10 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
   } satisfies Sources;
   const informers = Object.values(sources);
   const metrics = new SchedulerMetrics();
-  const record = createEventRecorder({ client, clock, component: 'athanor-scheduler', report });
-  const decider = new Decider({ ...options, policy: options.policy ?? DEFAULT_POLICY, sources, metrics, record });
+  const events = new EventQueue(createEventRecorder({ client, clock, component: 'athanor-scheduler', report }));
+  const policy = options.policy ?? DEFAULT_POLICY;
+  const again = (delayMs: number) => loop.request(delayMs);
+  const decider = new Decider({ ...options, policy, sources, metrics, events, again });
   const loop = new Loop(clock, async () => {
     await Promise.all(informers.map(({ synced }) => synced));
     try {
@@ -72,13 +76,21 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
     }
   });
   const synced = Promise.all(informers.map((informer) => informer.synced)).then(() => loop.request());
-  for (const informer of informers) informer.onChange(() => loop.request());
-  sources.pods.onChange(({ type, object }) => (type === 'deleted' ? decider.forget(object) : undefined));
+  const { pods, nodes, ...others } = sources;
+  for (const informer of Object.values(others)) informer.onChange(() => loop.request());
+  nodes.onChange(({ object, previous }) => (isNodeChanged(previous, object) ? loop.request() : undefined));
+  pods.onChange(({ type, object, previous }) => {
+    if (type !== 'deleted' && previous !== undefined && !isPodChanged(previous, object, decider)) return;
+    if (type === 'deleted') decider.forget(object);
+    loop.request();
+  });
   return {
     synced,
     metrics: () => metrics.registry.metrics(),
     close: async () => {
       await loop.close();
+      await decider.close();
+      await events.close();
       for (const informer of informers) informer.close();
     },
   };

@@ -21,6 +21,13 @@ export const QueueSpec = z.object({
     .default(1)
     .describe('Its part of what is over, against its siblings. 0: it borrows nothing.'),
   priority: z.number().int().default(0).describe('Siblings with a larger one are given what is over first.'),
+  order: z
+    .enum(['Priority', 'LeastAttainedService'])
+    .default('Priority')
+    .describe(
+      'Among its workloads of one priority: Priority, first come, first served; LeastAttainedService, who has had ' +
+        'least device-time goes first, and those that have had much are stopped for those that have had little.',
+    ),
   userLimit: Amounts.default({}).describe('What the workloads of one user may hold at most.'),
   reclaimMinRuntimeSeconds: Seconds.describe('Its workloads run at least so long before other queues take back room.'),
   preemptMinRuntimeSeconds: Seconds.describe('The same before a larger priority of the queue itself does.'),

@@ -10,9 +10,12 @@ import type { Workload } from './workload.ts';
 
 /** More are not moved for one workload: each move costs the moved its work since the last checkpoint. */
 const MOST_MOVED = 32;
+/** Sums of amounts are not exact. */
+const DUST = 1e-6;
 
 /** Moves others and takes the room. Undefined, and nothing changed, when moving would not do. */
 export function consolidate({ fitter, running, nowMs }: Search, workload: Workload): readonly Victim[] | undefined {
+  if (!hasRoomInAll(fitter, workload)) return undefined;
   const movable = running.filter(
     (other) => other.isPreemptible && other.key !== workload.key && isSettled(other, nowMs, fitter.ledger),
   );
@@ -30,6 +33,19 @@ export function consolidate({ fitter, running, nowMs }: Search, workload: Worklo
     cause: 'consolidate',
     by: workload,
   }));
+}
+
+/** Moving changes nothing of what is left over all nodes: where that is too little, none need be tried. */
+function hasRoomInAll(fitter: Fitter, workload: Workload): boolean {
+  const { pool } = fitter.ledger;
+  const tasks = fitter.needed(workload).map((member) => fitter.classOf(member));
+  const milli = tasks.reduce((sum, task) => sum + task.count * task.milli, 0);
+  if (milli > pool.countIdleMilli()) return false;
+  const wanted = new Map<number, number>();
+  for (const task of tasks)
+    for (const [index, column] of task.columns.entries())
+      wanted.set(column, (wanted.get(column) ?? 0) + at(task.amounts, index));
+  return [...wanted].every(([column, amount]) => amount <= pool.countFree(column) + DUST);
 }
 
 /** Whether it has run for as long as its queue promises. */

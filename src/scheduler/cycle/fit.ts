@@ -46,14 +46,16 @@ export class Fitter {
   /** Members that have no room yet, in the order in which they are tried. */
   missing(workload: Workload): readonly Member[] {
     const held = this.ledger.held.get(workload.key);
-    return livingMembers(workload).filter(({ key }) => held?.has(key) !== true);
+    return workload.members.filter(({ key, isLeaving }) => isLeaving !== true && held?.has(key) !== true);
   }
 
   /** Members without which the workload does not start; empty when it runs already. */
   needed(workload: Workload): readonly Member[] {
     const missing = this.missing(workload);
+    if (missing.length === 0 || workload.subGroups === undefined)
+      return missing.slice(0, Math.max(0, workload.minMember - this.ledger.countHeld(workload)));
     const chosen: Member[] = [];
-    for (const group of workload.subGroups ?? []) {
+    for (const group of workload.subGroups) {
       const isOf = ({ subGroup }: Member) => subGroup === group.name;
       const has = this.ledger.holdingsOf(workload).filter(({ member }) => isOf(member)).length;
       chosen.push(...missing.filter(isOf).slice(0, Math.max(0, group.minMember - has)));

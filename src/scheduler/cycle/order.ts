@@ -1,6 +1,7 @@
 /** In which order waiting workloads are tried: queues by how far they are from their share, then by their own order. */
 import type { QueueNode } from '../queues/queue-tree.ts';
 import type { Ledger } from './ledger.ts';
+import { isByService, type Service } from './service.ts';
 import type { Shares } from './shares.ts';
 import type { Workload } from './workload.ts';
 
@@ -8,17 +9,19 @@ import type { Workload } from './workload.ts';
 export type Before = (a: Workload, b: Workload) => number;
 
 /**
- * A gang that was cut goes first, since what it holds serves nobody; then the larger priority, the earlier one, the
- * name.
+ * A gang that was cut goes first, since what it holds serves nobody; then the larger priority, in queues that go by
+ * service the lower level, the earlier one, the name.
  */
-export function compareWorkloads(ledger: Ledger): Before {
+export function compareWorkloads(ledger: Ledger, service: Service): Before {
   const isCut = (workload: Workload) => {
     const held = ledger.countHeld(workload);
     return Number(held > 0 && held < workload.minMember);
   };
+  const levelOf = (workload: Workload) => (isByService(ledger.queueOf(workload)) ? service.levelOf(workload) : 0);
   return (a, b) =>
     isCut(b) - isCut(a) ||
     b.priority - a.priority ||
+    levelOf(a) - levelOf(b) ||
     a.createdAtMs - b.createdAtMs ||
     (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
 }

@@ -11,7 +11,10 @@ import { type CyclePlan, planCycle } from './plan-cycle.ts';
 import { job, machine, queue, startsOf } from './test-world.ts';
 import type { Workload } from './workload.ts';
 
-/** A random tree of queues, some machines and jobs. */
+/** When the clusters are looked at: service and age count in hours. */
+const NOW_MS = 360_000_000;
+
+/** A random tree of queues, some machines and jobs; one queue in two goes by service. */
 function randomWorld(random: Random) {
   const int = (least: number, most: number) => least + Math.floor(random() * (most - least + 1));
   const nodes = Array.from({ length: int(1, 6) }, (_, index) =>
@@ -20,7 +23,8 @@ function randomWorld(random: Random) {
   const total = nodes.reduce((sum, { devices }) => sum + devices.length, 0);
   const parents = Array.from({ length: int(1, 3) }, (_, index) => {
     const devices = int(0, Math.floor(total / 2));
-    return queue(`p${index}`, { guaranteed: { devices }, overQuotaWeight: int(0, 3), priority: int(0, 1) });
+    const order = random() < 0.5 ? 'Priority' : 'LeastAttainedService';
+    return queue(`p${index}`, { guaranteed: { devices }, overQuotaWeight: int(0, 3), priority: int(0, 1), order });
   });
   const children = parents.flatMap((parent) =>
     Array.from({ length: int(0, 3) }, (_, index) => {
@@ -28,6 +32,7 @@ function randomWorld(random: Random) {
       const limit = random() < 0.3 ? { devices: Math.max(devices, int(1, 4)) } : {};
       return queue(`${parent.name}-${index}`, {
         parent: parent.name,
+        order: random() < 0.5 ? 'Priority' : 'LeastAttainedService',
         guaranteed: { devices },
         limit,
         overQuotaWeight: int(0, 3),
@@ -47,6 +52,7 @@ function randomWorld(random: Random) {
       priority: int(0, 2),
       isPreemptible: random() < 0.85,
       createdAtMs: index,
+      attainedMs: int(0, 1) * int(0, 400) * 360_000,
       startTimeoutMs: 60_000,
       ...(random() < 0.2 && { topology: { required: 'rack' } }),
       ...(random() < 0.1 && { isExclusive: true }),
@@ -99,7 +105,7 @@ test('planCycle() keeps its promises whatever comes, goes and fails', () => {
       let there = nodes;
       const options = { nodes, tree: buildQueueTree(queues), policy: 'athanor' as const, promiseAfterMs: 20_000 };
       const cluster = new SimulatedCluster(options);
-      for (let nowMs = 0; nowMs < 200_000; nowMs += 10_000) {
+      for (let nowMs = NOW_MS; nowMs < NOW_MS + 200_000; nowMs += 10_000) {
         for (const one of jobs.splice(0, int(0, 4))) cluster.submit({ ...one, createdAtMs: nowMs });
         if (random() < 0.1) {
           there = nodes.filter(() => random() < 0.8);
@@ -123,10 +129,10 @@ test('planCycle() comes to rest: nobody stops another who stops him in turn', ()
       const cluster = new SimulatedCluster({ nodes, tree: buildQueueTree(queues), policy: 'athanor' });
       for (const one of jobs) {
         cluster.submit(one);
-        cluster.cycle(1000);
+        cluster.cycle(NOW_MS);
       }
       const isQuiet = ({ starts, victims }: CyclePlan) => starts.length === 0 && victims.length === 0;
-      for (let round = 0; round < 40; round += 1) if (isQuiet(cluster.cycle(1000))) return;
+      for (let round = 0; round < 40; round += 1) if (isQuiet(cluster.cycle(NOW_MS))) return;
       assert.fail('after 40 cycles in which nothing came or went, somebody is still being stopped or started');
     }),
     { numRuns: 500 },
@@ -139,7 +145,7 @@ test('planCycle() gives equal snapshots equal plans', () => {
       const { nodes, queues, jobs } = randomWorld(seededRandom(seed));
       const told = (workloads: readonly Workload[], machines: readonly PoolNode[]) => {
         const answer = planCycle({
-          nowMs: 0,
+          nowMs: NOW_MS,
           nodes: machines,
           tree: buildQueueTree(queues),
           workloads,

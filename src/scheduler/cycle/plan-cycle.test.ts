@@ -193,6 +193,55 @@ const cases: Record<string, Case> = {
     wantStarts: ['short-0 on n1'],
     wantWaiting: { big: 'NoRoom', long: 'Reserved' },
   },
+  'by service, starts first who has had least': {
+    queues: [queue('q', { order: 'LeastAttainedService' })],
+    scene: { nowMs: 100 * hour },
+    workloads: [
+      job('much', { queue: 'q', size: 3, attainedMs: 90 * hour }),
+      job('fresh', { queue: 'q', size: 3, createdAtMs: 99 * hour }),
+    ],
+    wantStarts: ['fresh-0 on n1', 'fresh-1 on n1', 'fresh-2 on n1'],
+    wantWaiting: { much: 'NoRoom' },
+  },
+  'by service, stops who has had most for who has had little': {
+    queues: [queue('q', { order: 'LeastAttainedService' })],
+    scene: { nowMs: 100 * hour },
+    workloads: [
+      job('most', { queue: 'q', size: 2, on: ['n1', 'n1'], attainedMs: 200 * hour }),
+      job('much', { queue: 'q', size: 2, on: ['n1', 'n1'], attainedMs: 100 * hour }),
+      job('fresh', { queue: 'q', size: 2, createdAtMs: 99 * hour }),
+    ],
+    wantVictims: ['most preempt'],
+    wantWaiting: { fresh: 'Nominated' },
+  },
+  'by service, leaves everybody the first hours': {
+    queues: [queue('q', { order: 'LeastAttainedService' })],
+    scene: { nowMs: 100 * hour },
+    workloads: [
+      job('a', { queue: 'q', count: 4, on: ['n1'], createdAtMs: 99 * hour, attainedMs: 3 * hour }),
+      job('fresh', { queue: 'q', createdAtMs: 99 * hour }),
+    ],
+    wantWaiting: { fresh: 'NoRoom' },
+  },
+  'by service, lets a turn last until one has had twice as much': {
+    queues: [queue('q', { order: 'LeastAttainedService' })],
+    scene: { nowMs: 100 * hour },
+    workloads: [
+      job('a', { queue: 'q', count: 4, on: ['n1'], attainedMs: 390 * hour }),
+      job('b', { queue: 'q', count: 4, attainedMs: 300 * hour }),
+    ],
+    wantWaiting: { b: 'NoRoom' },
+  },
+  'by service, still puts the larger priority first': {
+    queues: [queue('q', { order: 'LeastAttainedService' })],
+    scene: { nowMs: 100 * hour },
+    workloads: [
+      job('fresh', { queue: 'q', count: 4, on: ['n1'], createdAtMs: 99 * hour }),
+      job('urgent', { queue: 'q', count: 4, attainedMs: 300 * hour, priority: 1 }),
+    ],
+    wantVictims: ['fresh preempt'],
+    wantWaiting: { urgent: 'Nominated' },
+  },
   'stops a gang that was cut, after its time': {
     scene: { nowMs: hour },
     workloads: [job('g', { size: 8, on: ['n1', 'n1'], partialSinceMs: 0, startTimeoutMs: 1000 })],

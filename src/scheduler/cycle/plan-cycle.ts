@@ -12,10 +12,12 @@ import { type NodePromise, promiseNodes } from './backfill.ts';
 import { consolidate } from './consolidate.ts';
 import { bothMasks, Fitter, type Mask } from './fit.ts';
 import { checkGates, type Refusal } from './gates.ts';
+import { Futile, Hopeless } from './hopeless.ts';
 import { type Holding, Ledger } from './ledger.ts';
 import { honourNominations, type Nomination, nominate } from './nominations.ts';
 import { type Before, compareWorkloads, WaitingLine } from './order.ts';
 import { isReservation, listActive, listUpcoming, type Reserved, startReserved } from './reservations.ts';
+import { Service } from './service.ts';
 import { Shares } from './shares.ts';
 import { listStale, listUnwell } from './stops.ts';
 import { makeRoom, type Search, type Victim } from './victims.ts';
@@ -118,19 +120,23 @@ class Cycle {
   readonly #scene: Scene;
   readonly #parts: Parts;
   readonly #starts: { workload: Workload; holdings: readonly Holding[] }[] = [];
+  readonly #started = new Set<Workload>();
   readonly #victims: Victim[] = [];
   readonly #nominations: Nomination[] = [];
+  readonly #nominated = new Set<string>();
   /** In the order in which they were tried. */
   readonly #waiting = new Map<Workload, Waiting>();
   readonly #stopped = new Set<string>();
   readonly #before: Before;
+  readonly #service: Service;
   readonly #promises: NodePromise[] = [];
   #hasPromised = false;
 
   constructor(scene: Scene, parts: Parts) {
     this.#scene = scene;
     this.#parts = parts;
-    this.#before = scene.before ?? compareWorkloads(parts.fitter.ledger);
+    this.#service = new Service(scene.nowMs);
+    this.#before = scene.before ?? compareWorkloads(parts.fitter.ledger, this.#service);
   }
 
   /** Gangs that were cut for too long, and members on nodes that are to be emptied. */
@@ -149,9 +155,11 @@ class Cycle {
     const { fitter, workloads } = this.#parts;
     const { starts, kept } = honourNominations(fitter, { nominations, workloads, nowMs });
     this.#starts.push(...starts);
-    this.#nominations.push(...kept);
+    for (const { workload } of starts) this.#started.add(workload);
+    this.#nominate(kept);
+    const byKey = new Map(kept.length === 0 ? [] : workloads.map((one) => [one.key, one]));
     for (const { key } of kept) {
-      const workload = workloads.find((one) => one.key === key);
+      const workload = byKey.get(key);
       const refusal = {
         reason: 'Nominated',
         message: 'waits for others to leave the room that is kept for it',
@@ -213,15 +221,25 @@ class Cycle {
     const { mayMove = true, mayStop = true, nowMs } = this.#scene;
     const { fitter, shares, workloads } = this.#parts;
     if (!mayMove && !mayStop) return;
-    const isRunning = (one: Workload) => !this.#isUnstarted(one) && !this.#isBusy(one) && !this.#hasStarted(one);
+    let running: readonly Workload[] | undefined;
+    const futile = new Futile(fitter);
     for (const { workload, refusal } of [...this.#waiting.values()]) {
       if (!this.#isUnstarted(workload) || !CURABLE.has(refusal.reason)) continue;
-      const search: Search = { fitter, shares, nowMs, running: workloads.filter(isRunning) };
+      const key = futile.keyOf(workload, refusal);
+      if (futile.has(key)) continue;
+      running ??= workloads.filter((one) => this.#isRunning(one));
+      const search: Search = { fitter, shares, nowMs, service: this.#service, running };
       const isCramped = refusal.reason === 'NoRoom' || refusal.reason === 'Topology';
       const moved = mayMove && isCramped ? consolidate(search, workload) : undefined;
       const victims = moved ?? (mayStop ? makeRoom(search, workload) : undefined);
-      if (victims === undefined) continue;
+      if (victims === undefined) {
+        futile.add(key);
+        continue;
+      }
       this.#keepRoom(workload, victims);
+      futile.clear();
+      // why: who was stopped or moved is busy now, and nobody has begun to run
+      running = running.filter((one) => !this.#isBusy(one));
     }
   }
 
@@ -288,7 +306,7 @@ class Cycle {
     const { ledger } = this.#parts.fitter;
     const moved = victims.filter(({ cause }) => cause === 'consolidate').map((victim) => victim.workload);
     const { nowMs } = this.#scene;
-    this.#nominations.push(...[workload, ...moved].map((one) => nominate(ledger, one, nowMs)));
+    this.#nominate([workload, ...moved].map((one) => nominate(ledger, one, nowMs)));
     const refusal = { reason: 'Nominated', message: describeVictims(victims) } as const;
     const position = this.#waiting.get(workload)?.position ?? 0;
     this.#waiting.set(workload, { workload, refusal, position });
@@ -310,10 +328,19 @@ class Cycle {
     const { ledger } = this.#parts.fitter;
     const holdings = ledger.holdingsOf(workload).filter(({ member }) => keys.includes(member.key));
     this.#starts.push({ workload, holdings });
+    this.#started.add(workload);
   }
 
-  #hasStarted(workload: Workload): boolean {
-    return this.#starts.some((start) => start.workload === workload);
+  /** Since before this cycle, and nothing is decided about it yet. */
+  #nominate(nominations: readonly Nomination[]): void {
+    for (const nomination of nominations) {
+      this.#nominations.push(nomination);
+      this.#nominated.add(nomination.key);
+    }
+  }
+
+  #isRunning(workload: Workload): boolean {
+    return !this.#isUnstarted(workload) && !this.#isBusy(workload) && !this.#started.has(workload);
   }
 
   #isUnstarted(workload: Workload): boolean {
@@ -323,7 +350,7 @@ class Cycle {
 
   /** Stopped or promised in this very cycle: nothing more is decided about it. */
   #isBusy({ key }: Workload): boolean {
-    return this.#stopped.has(key) || this.#nominations.some((one) => one.key === key);
+    return this.#stopped.has(key) || this.#nominated.has(key);
   }
 }
 
@@ -335,41 +362,4 @@ function describeVictims(victims: readonly Victim[]): string {
   const more = victims.length > 3 ? ` and ${victims.length - 3} more` : '';
   const verb = victims.some(({ cause }) => cause === 'consolidate') ? 'move' : 'end';
   return `waits for ${names.join(', ')}${more} to ${verb}`;
-}
-
-/** Remembers which sorts of plain workloads found no room in this cycle: no like one will, since room only shrinks. */
-class Hopeless {
-  readonly #fitter: Fitter;
-  readonly #fewest = new Map<string, { readonly count: number; readonly refusal: Refusal }>();
-
-  constructor(fitter: Fitter) {
-    this.#fitter = fitter;
-  }
-
-  check(workload: Workload): Refusal | undefined {
-    const known = this.#fewest.get(this.#sortOf(workload) ?? '');
-    if (known === undefined) return undefined;
-    const needed = this.#fitter.needed(workload);
-    if (needed.length < known.count) return undefined;
-    const tasks = needed.map((member) => this.#fitter.classOf(member));
-    return checkGates(this.#fitter.ledger, workload, tasks) ?? known.refusal;
-  }
-
-  learn(workload: Workload, refusal: Refusal): void {
-    const sort = this.#sortOf(workload);
-    if (sort === undefined || refusal.reason !== 'NoRoom') return;
-    const count = this.#fitter.needed(workload).length;
-    if (count < (this.#fewest.get(sort)?.count ?? Number.POSITIVE_INFINITY)) this.#fewest.set(sort, { count, refusal });
-  }
-
-  /** Undefined for those whose room depends on more than their tasks. */
-  #sortOf(workload: Workload): string | undefined {
-    const { topology, subGroups = [], isExclusive = false, reservation, estimateMs, minMember, problem } = workload;
-    const isAlone = subGroups.length === 0 && !isExclusive && reservation === undefined;
-    const isPlain = isAlone && topology === undefined && problem === undefined;
-    const members = livingMembers(workload);
-    if (!isPlain || members.length < minMember || this.#fitter.ledger.countHeld(workload) > 0) return undefined;
-    const keys = new Set(members.map(({ demand }) => demand.key));
-    return keys.size === 1 ? `${[...keys][0]} ${workload.placement ?? ''} ${estimateMs ?? ''}` : undefined;
-  }
 }

@@ -6,10 +6,11 @@ import type { Workload } from './workload.ts';
 /** Gangs with room for some members only since longer than their time-out: what they hold serves nobody. */
 export function listStale(ledger: Ledger, workloads: readonly Workload[], nowMs: number): readonly Victim[] {
   return workloads
-    .filter(({ partialSinceMs, startTimeoutMs, minMember, ...workload }) => {
+    .filter((workload) => {
+      const { partialSinceMs, startTimeoutMs } = workload;
       if (partialSinceMs === undefined || startTimeoutMs === undefined) return false;
       const held = ledger.countHeld(workload);
-      return held > 0 && held < minMember && nowMs - partialSinceMs >= startTimeoutMs;
+      return held > 0 && held < workload.minMember && nowMs - partialSinceMs >= startTimeoutMs;
     })
     .map((workload) => ({ workload, holdings: ledger.holdingsOf(workload), kind: 'whole', cause: 'stale' }));
 }

@@ -4,12 +4,14 @@
  *
  * Why two workloads never stop each other in turn: who reclaims holds no more than its fair share afterwards, at
  * every level below the common queue, and only what is beyond a fair share is ever reclaimed; shares follow from what
- * is asked for, which stopping does not change. Who preempts has strictly the larger priority.
+ * is asked for, which stopping does not change. Who preempts has strictly the larger priority, or, in a queue that
+ * goes by service, has had strictly less (service.ts says why that comes to rest).
  */
 import type { Amounts } from '../amounts.ts';
 import type { Fitter } from './fit.ts';
 import { checkGates, sumQuota } from './gates.ts';
 import type { Holding, Ledger } from './ledger.ts';
+import { isByService, type Service } from './service.ts';
 import { lineBelowCommon, type Shares } from './shares.ts';
 import type { Workload } from './workload.ts';
 
@@ -28,6 +30,7 @@ export interface Search {
   readonly fitter: Fitter;
   readonly shares: Shares;
   readonly nowMs: number;
+  readonly service: Service;
   readonly running: readonly Workload[];
 }
 
@@ -46,27 +49,29 @@ interface Candidate extends Victim {
   readonly mayStop: () => boolean;
 }
 
-/** Others of the queue with a smaller priority, and what those of an equal one can do without. */
-function listPreemptable({ running, nowMs, fitter: { ledger } }: Search, workload: Workload): readonly Candidate[] {
+/** Others of the queue that it outranks, and what those of an equal priority can do without. */
+function listPreemptable(search: Search, workload: Workload): readonly Candidate[] {
+  const { running, nowMs, service } = search;
+  const { ledger } = search.fitter;
   const queue = ledger.queueOf(workload);
   if (queue === undefined) return [];
+  const outranks = (other: Workload) =>
+    other.priority < workload.priority || (isByService(queue) && service.mayStop(workload, other));
   const candidates = running.flatMap((other) => {
     const isOutranked = other.priority <= workload.priority && other.isPreemptible && other.key !== workload.key;
     if (!isOutranked || ledger.queueOf(other) !== queue) return [];
     if (nowMs - (other.startedAtMs ?? nowMs) < queue.preemptMinRuntimeMs) return [];
     return candidatesOf(ledger, other, { cause: 'preempt', mayStop: () => true }).filter(
-      ({ kind }) => kind === 'surplus' || other.priority < workload.priority,
+      ({ kind }) => kind === 'surplus' || outranks(other),
     );
   });
-  return byLoss(candidates, nowMs);
+  return byLoss(candidates, search);
 }
 
 /** What queues hold beyond their fair share, while the workload's own stays within. */
-function listReclaimable(
-  { running, nowMs, shares, fitter: { ledger } }: Search,
-  workload: Workload,
-  wanted: Amounts,
-): readonly Candidate[] {
+function listReclaimable(search: Search, workload: Workload, wanted: Amounts): readonly Candidate[] {
+  const { running, nowMs, shares } = search;
+  const { ledger } = search.fitter;
   const queue = ledger.queueOf(workload);
   if (queue === undefined || !shares.allows(queue, wanted)) return [];
   const candidates = running.flatMap((other) => {
@@ -79,7 +84,7 @@ function listReclaimable(
     const mayStop = () => line.every((level) => shares.isOver(level, wanted));
     return mayStop() ? candidatesOf(ledger, other, { cause: 'reclaim', mayStop }) : [];
   });
-  return byLoss(candidates, nowMs);
+  return byLoss(candidates, search);
 }
 
 /** Members beyond the minimum one by one, the last first, and then the rest together. */
@@ -123,18 +128,22 @@ export function splitSurplus(workload: Workload, holdings: readonly Holding[]): 
   return surplus;
 }
 
-/** The smaller priority first, surplus before whole gangs, then what has run least for the room it holds. */
-function byLoss(candidates: readonly Candidate[], nowMs: number): readonly Candidate[] {
-  const lossOf = ({ workload, holdings }: Candidate) => (nowMs - (workload.startedAtMs ?? nowMs)) * holdings.length;
-  const ranked = candidates.map((candidate) => ({ candidate, loss: lossOf(candidate) }));
-  const isWhole = ({ kind }: Candidate) => Number(kind === 'whole');
+/**
+ * The smaller priority first, surplus before whole gangs, in queues that go by service what has had most, then what
+ * has run least for the room it holds.
+ */
+function byLoss(candidates: readonly Candidate[], { nowMs, service, fitter }: Search): readonly Candidate[] {
+  const ranked = candidates.map((candidate) => {
+    const { workload, holdings, kind } = candidate;
+    const had = isByService(fitter.ledger.queueOf(workload)) ? service.of(workload) : 0;
+    const loss = (nowMs - (workload.startedAtMs ?? nowMs)) * holdings.length;
+    return { candidate, priority: workload.priority, isWhole: Number(kind === 'whole'), had, loss };
+  });
+  const startOf = ({ candidate }: (typeof ranked)[number]) => candidate.workload.startedAtMs ?? 0;
   return ranked
     .sort(
-      ({ candidate: a, loss: lossA }, { candidate: b, loss: lossB }) =>
-        a.workload.priority - b.workload.priority ||
-        isWhole(a) - isWhole(b) ||
-        lossA - lossB ||
-        (b.workload.startedAtMs ?? 0) - (a.workload.startedAtMs ?? 0),
+      (a, b) =>
+        a.priority - b.priority || a.isWhole - b.isWhole || b.had - a.had || a.loss - b.loss || startOf(b) - startOf(a),
     )
     .map(({ candidate }) => candidate);
 }

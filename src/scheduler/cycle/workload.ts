@@ -41,6 +41,8 @@ export interface Workload {
   readonly createdAtMs: number;
   /** Since when enough members have room. */
   readonly startedAtMs?: number | undefined;
+  /** Device-milliseconds that it has held so far, in this run and in earlier ones when its pods were others. */
+  readonly attainedMs?: number | undefined;
   /** Members without which none starts. Those beyond it start and end one by one. */
   readonly minMember: number;
   readonly members: readonly Member[];

@@ -1,13 +1,13 @@
 /** Carries plans out: binds pods, gangs asked for whole first, and stops those that must make room. */
 
 import type { Clock } from '../../base/clock.ts';
-import type { RecordEvent } from '../../client/events.ts';
 import type { ApiClient } from '../../client/types.ts';
 import { mergeConditions } from '../../kube/condition.ts';
 import type { Pod } from '../../kube/pod.ts';
 import { isStatusError } from '../../kube/status-error.ts';
 import { WELL_KNOWN } from '../../kube/well-known.ts';
 import type { Victim } from '../cycle/victims.ts';
+import type { EventQueue } from './event-queue.ts';
 
 /** One pod to one node. */
 export interface Binding {
@@ -22,11 +22,11 @@ export interface ActOptions {
   readonly client: ApiClient;
   readonly clock: Clock;
   readonly report: (error: unknown) => void;
-  readonly record: RecordEvent;
+  readonly events: EventQueue;
 }
 
 /** Requests under way at once. */
-const PARALLEL = 16;
+const PARALLEL = 32;
 
 /** False when the API server refuses: the pod is gone, going, or bound by somebody else. */
 async function tryBinding({ client, report }: ActOptions, binding: Binding, query = ''): Promise<boolean> {
@@ -70,7 +70,7 @@ export async function bindTogether(
   }
   for (const { pod, nodeName } of bound) {
     const message = `Successfully assigned ${pod.metadata.namespace}/${pod.metadata.name} to ${nodeName}`;
-    void options.record(pod, { type: 'Normal', reason: 'Scheduled', message });
+    options.events.record(pod, { type: 'Normal', reason: 'Scheduled', message });
   }
   return bound;
 }
@@ -82,20 +82,26 @@ function split<T>(items: readonly T[]): readonly (readonly T[])[] {
 }
 
 /** Runs work on all items, a limited number at once. */
-export async function forEachLimited<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+export async function forEachLimited<T>(
+  items: readonly T[],
+  work: (item: T) => Promise<void>,
+  parallel = PARALLEL,
+): Promise<void> {
   const queue = items.values();
-  const workers = Array.from({ length: Math.min(PARALLEL, items.length) }, async () => {
+  const workers = Array.from({ length: Math.min(parallel, items.length) }, async () => {
     for (const item of queue) await work(item);
   });
   await Promise.all(workers);
 }
 
 /** Why a pod was stopped, for its condition and event. */
-export function describeStop({ cause, by }: Victim): string {
+export function describeStop({ workload, cause, by }: Victim): string {
   const whom = by === undefined ? '' : ` for ${by.key}`;
+  const isOutranked = by === undefined || by.priority > workload.priority;
+  const outranks = isOutranked ? 'a larger priority of its queue' : 'one of its queue that has had less';
   return {
     reclaim: `its queue holds more than its fair share, which was taken back${whom}`,
-    preempt: `a larger priority of its queue needs the room${whom}`,
+    preempt: `${outranks} needs the room${whom}`,
     consolidate: `it is moved to make room${whom}`,
     stale: 'its gang had nodes for some members only, for too long',
     unhealthy: 'its node or device is not well',
@@ -104,7 +110,7 @@ export function describeStop({ cause, by }: Victim): string {
 
 /** Tells the pod why, and deletes it, as kube-scheduler does. A pod that is gone already is fine. */
 export async function stopPod(options: ActOptions, pod: Pod, victim: Victim): Promise<void> {
-  const { client, clock, record } = options;
+  const { client, clock, events } = options;
   const { name, namespace, uid } = pod.metadata;
   const message = describeStop(victim);
   const condition = { type: 'DisruptionTarget', status: 'True' as const, reason: 'PreemptionByScheduler', message };
@@ -118,7 +124,7 @@ export async function stopPod(options: ActOptions, pod: Pod, victim: Victim): Pr
       body: { metadata: { uid }, status: { conditions } },
     });
     await client.delete(WELL_KNOWN.Pod, name, { namespace, ...(uid !== undefined && { preconditions: { uid } }) });
-    void record(pod, { type: 'Warning', reason: 'Preempted', message });
+    events.record(pod, { type: 'Warning', reason: 'Preempted', message });
   } catch (error) {
     if (!isStatusError(error, 'NotFound') && !isStatusError(error, 'Conflict')) options.report(error);
   }

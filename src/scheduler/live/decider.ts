@@ -1,13 +1,13 @@
 /** One decision after the other: reads, plans, carries out, and remembers what has not come back yet. */
 
 import type { Clock } from '../../base/clock.ts';
-import type { RecordEvent } from '../../client/events.ts';
 import type { ApiClient } from '../../client/types.ts';
 import type { Pod } from '../../kube/pod.ts';
 import { isPodFinished } from '../../kube/pod.ts';
 import type { Nomination } from '../cycle/nominations.ts';
-import { type CyclePlan, planCycle, type Scene, type Waiting } from '../cycle/plan-cycle.ts';
+import { type CyclePlan, planCycle, type Scene } from '../cycle/plan-cycle.ts';
 import { isReservation } from '../cycle/reservations.ts';
+import { isByService } from '../cycle/service.ts';
 import type { Workload } from '../cycle/workload.ts';
 import { writeAssigned } from '../objects/assignment.ts';
 import { heldNodes } from '../objects/read-reservations.ts';
@@ -15,10 +15,12 @@ import { learningKey, PodAsks } from '../objects/read-workloads.ts';
 import type { PolicyName } from '../placement/policies.ts';
 import { emptyUsage, recordUsage, type Usage } from '../queues/usage.ts';
 import { type Binding, bindTogether, forEachLimited, stopPod } from './act.ts';
+import { Attained } from './attained.ts';
 import { Estimates } from './estimates.ts';
+import type { EventQueue } from './event-queue.ts';
 import type { SchedulerMetrics } from './metrics.ts';
 import { ClassReader, findOnSickDevices, type Reading, readSources, type Sources } from './read-scene.ts';
-import { describeRefusal, Teller } from './tell.ts';
+import { COMPLETE_MS, isTooEarly, PlanTeller } from './tell-plan.ts';
 
 /** What deciding needs. */
 export interface DeciderOptions {
@@ -26,10 +28,12 @@ export interface DeciderOptions {
   readonly clock: Clock;
   readonly schedulerNames: readonly string[];
   readonly report: (error: unknown) => void;
-  readonly record: RecordEvent;
+  readonly events: EventQueue;
   readonly policy: PolicyName;
   readonly sources: Sources;
   readonly metrics: SchedulerMetrics;
+  /** Asks for another decision after that time. */
+  readonly again: (delayMs: number) => void;
 }
 
 /** Who has waited this long for room is promised nodes. */
@@ -43,8 +47,6 @@ const RETRY_MS = 5_000;
 /** A workload whose binding was refused waits so long, twice as long each time, up to the most. */
 const PENALTY_MS = { first: 250, most: 60_000 } as const;
 
-/** How long the objects of a gang may take to come before it is told that some are missing. */
-const COMPLETE_MS = 2_000;
 /** How long we wait to see what became of a pod whose binding was refused. */
 const DOUBT_MS = 1_000;
 
@@ -61,10 +63,11 @@ interface Penalty {
 /** Holds what lies between two decisions. */
 export class Decider {
   readonly #options: DeciderOptions;
-  readonly #teller: Teller;
+  readonly #teller: PlanTeller;
   readonly #asks = new PodAsks();
   readonly #classes = new ClassReader();
   readonly #estimates = new Estimates();
+  readonly #attained = new Attained();
   /** Bindings whose pods have not come back with them yet, by uid. */
   readonly #assumed = new Map<string, Binding>();
   /** Bindings that were refused, by uid: somebody else has bound or changed the pod, and we have not seen it yet. */
@@ -77,7 +80,8 @@ export class Decider {
 
   constructor(options: DeciderOptions) {
     this.#options = options;
-    this.#teller = new Teller(options);
+    const isBound = ({ metadata }: Pod) => this.#assumed.has(metadata.uid ?? '');
+    this.#teller = new PlanTeller({ ...options, isBound });
     this.#usage = emptyUsage(options.clock.nowMs());
   }
 
@@ -93,6 +97,17 @@ export class Decider {
       this.#estimates.learn(learningKey(queue, pod.metadata.name), this.#options.clock.nowMs() - started);
   }
 
+  /** True for a binding of ours that comes back: it has been counted for long. */
+  isExpected({ metadata, spec }: Pod): boolean {
+    const binding = this.#assumed.get(metadata.uid ?? '');
+    return binding !== undefined && binding.nodeName === spec.nodeName;
+  }
+
+  /** Ends once nothing is being told. */
+  close(): Promise<void> {
+    return this.#teller.close();
+  }
+
   /** How soon it must be tried again even when nothing changes; undefined: not before. */
   async decide(): Promise<number | undefined> {
     const nowMs = this.#options.clock.nowMs();
@@ -105,7 +120,7 @@ export class Decider {
     this.#usage = recordUsage(this.#usage, shareOfCapacity(plan), { nowMs, halfLifeMs: HALF_LIFE_MS });
     await this.#bindAll(plan, reading, nowMs);
     await this.#stopAll(plan, reading);
-    await this.#tell(plan, reading);
+    this.#teller.tell({ plan, reading });
     return this.#nextTry(plan, nowMs);
   }
 
@@ -113,7 +128,7 @@ export class Decider {
     const pauses = [...this.#penalties.values(), ...this.#doubtful.values()];
     const ends = pauses.map(({ untilMs }) => untilMs - nowMs).filter((leftMs) => leftMs > 0);
     const isUnfinished = waiting.length + nominations.length + (ends.length > 0 ? starts.length : 0) > 0;
-    const early = waiting.some((one) => this.#isTooEarly(one)) ? [COMPLETE_MS] : [];
+    const early = waiting.some((one) => isTooEarly(one, nowMs)) ? [COMPLETE_MS] : [];
     return isUnfinished ? Math.min(RETRY_MS, ...ends, ...early) : undefined;
   }
 
@@ -136,7 +151,7 @@ export class Decider {
       nowMs,
       nodes: reading.nodes,
       tree: reading.tree,
-      workloads: reading.workloads.map((workload) => this.#withPenalty(workload, nowMs)),
+      workloads: this.#listWorkloads(reading, nowMs),
       policy,
       usage: this.#usage,
       usageStrength: USAGE_STRENGTH,
@@ -146,6 +161,13 @@ export class Decider {
       sick: new Set(findOnSickDevices(reading, sources.pools.list()).map(({ key }) => key)),
       promiseAfterMs: PROMISE_AFTER_MS,
     };
+  }
+
+  #listWorkloads({ workloads, tree }: Reading, nowMs: number): readonly Workload[] {
+    const isCounted = ({ queue }: Workload) => isByService(tree.byName.get(queue));
+    const counted = this.#attained.tell(workloads, { nowMs, isCounted });
+    if (this.#doubtful.size + this.#penalties.size === 0) return counted;
+    return counted.map((workload) => this.#withPenalty(workload, nowMs));
   }
 
   #withAssumed(pod: Pod): Pod {
@@ -161,10 +183,11 @@ export class Decider {
   }
 
   /** Until the pod is seen anew its room counts as taken: otherwise somebody else would be given it a second time. */
-  #findDoubt({ metadata }: Pod): Binding | undefined {
+  #findDoubt({ metadata, spec }: Pod): Binding | undefined {
     const doubt = this.#doubtful.get(metadata.uid ?? '');
     if (doubt === undefined) return undefined;
-    const isSeen = metadata.resourceVersion !== doubt.binding.pod.metadata.resourceVersion;
+    // why: another version is not enough, that may be our own word on why the pod waits
+    const isSeen = spec.nodeName !== undefined || metadata.deletionTimestamp !== undefined;
     if (!isSeen && this.#options.clock.nowMs() < doubt.untilMs) return doubt.binding;
     this.#doubtful.delete(metadata.uid ?? '');
     return undefined;
@@ -219,42 +242,6 @@ export class Decider {
       }),
     );
     await forEachLimited(stops, ({ pod, victim }) => stopPod(this.#options, pod, victim));
-  }
-
-  async #tell(plan: CyclePlan, reading: Reading): Promise<void> {
-    const waiting = new Map(plan.waiting.map((one) => [one.workload.key, one]));
-    await forEachLimited(plan.waiting, (one) => this.#refuse(one, plan, reading));
-    await forEachLimited([...reading.groups], async ([key, group]) => {
-      const scheduled = plan.ledger.held.get(key)?.size ?? 0;
-      const isNominated = plan.nominations.some((one) => one.key === key);
-      await this.#teller.describeGroup(group, { scheduled: isNominated ? 0 : scheduled, waiting: waiting.get(key) });
-    });
-    await forEachLimited(this.#options.sources.reservations.list(), (one) =>
-      this.#teller.describeReservation(one, plan),
-    );
-    await forEachLimited(this.#options.sources.queues.list(), async (queue) => {
-      const { name } = queue.metadata;
-      const own = reading.workloads.filter((one) => one.queue === name);
-      const pending = own.filter((one) => waiting.has(one.key)).length;
-      await this.#teller.describeQueue(queue, plan, { running: own.length - pending, pending });
-    });
-  }
-
-  /** A gang's objects come one after the other: that some are missing is no news for a moment. */
-  #isTooEarly({ workload, refusal: { reason, message } }: Waiting): boolean {
-    const isIncomplete = reason === 'Members' || message.endsWith('which does not exist');
-    return isIncomplete && this.#options.clock.nowMs() - workload.createdAtMs < COMPLETE_MS;
-  }
-
-  async #refuse(one: Waiting, { ledger }: CyclePlan, reading: Reading): Promise<void> {
-    const message = describeRefusal(one, reading.groups.get(one.workload.key));
-    if (this.#isTooEarly(one)) return;
-    for (const { key, on, isLeaving } of one.workload.members) {
-      const pod = reading.pods.get(key);
-      const isSeated = ledger.held.get(one.workload.key)?.has(key) === true && one.refusal.reason !== 'Nominated';
-      if (pod === undefined || on !== undefined || isLeaving === true || isSeated) continue;
-      await this.#teller.refuse(pod, message);
-    }
   }
 }
 

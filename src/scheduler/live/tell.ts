@@ -1,7 +1,6 @@
 /** Tells people what was decided: why pods wait, how groups stand, and what queues hold. */
 
 import type { Clock } from '../../base/clock.ts';
-import type { RecordEvent } from '../../client/events.ts';
 import type { ApiClient } from '../../client/types.ts';
 import { type PodGroupStatus, podGroup } from '../../kinds/pod-group/kind.ts';
 import { type QueueStatus, queue } from '../../kinds/queue/kind.ts';
@@ -16,13 +15,17 @@ import type { CyclePlan, Waiting } from '../cycle/plan-cycle.ts';
 import type { Queue } from '../objects/read-queues.ts';
 import { describeReservation, type Reservation } from '../objects/read-reservations.ts';
 import type { PodGroup } from '../objects/read-workloads.ts';
+import type { EventQueue } from './event-queue.ts';
 
 /** What telling needs. */
 export interface TellOptions {
   readonly client: ApiClient;
   readonly clock: Clock;
-  readonly record: RecordEvent;
+  readonly events: EventQueue;
 }
+
+/** What became of a sentence; `changed`: the object is not as we read it, and must be looked at again. */
+export type Outcome = 'said' | 'same' | 'changed' | 'gone';
 
 /** Remembers what it said, so that nothing is said twice. */
 export class Teller {
@@ -38,33 +41,43 @@ export class Teller {
     this.#told.delete(uid);
   }
 
-  /** The reason stands in the pod's condition and in an event; said again only when it has changed. */
-  async refuse(pod: Pod, message: string): Promise<void> {
-    const { client, clock, record } = this.#options;
-    const { uid = '', name, namespace } = pod.metadata;
-    if (this.#told.get(uid) === message) return;
+  /** True when this was never said of the pod, or something else was. */
+  isNews(pod: Pod, message: string): boolean {
+    return this.#told.get(pod.metadata.uid ?? '') !== message;
+  }
+
+  /** True when nothing was ever said of the pod. */
+  isFirst(pod: Pod): boolean {
+    return !this.#told.has(pod.metadata.uid ?? '');
+  }
+
+  /**
+   * The reason stands in the pod's condition and in an event; said again only when it has changed.
+   * A pod that has changed meanwhile is not told: it may be bound by now.
+   */
+  async refuse(pod: Pod, message: string): Promise<Outcome> {
+    const { client, clock, events } = this.#options;
+    const { uid = '', name, namespace, resourceVersion } = pod.metadata;
+    if (!this.isNews(pod, message)) return 'same';
     const condition = { type: 'PodScheduled', status: 'False' as const, reason: 'Unschedulable', message };
     const conditions = mergeConditions(pod.status?.conditions, [condition], clock.nowMs());
-    await client
-      .patch(WELL_KNOWN.Pod, {
-        name,
-        namespace,
-        subresource: 'status',
-        type: 'merge',
-        body: { metadata: { uid }, status: { conditions } },
-      })
-      .catch(ignoreGone);
+    const body = { metadata: { uid, resourceVersion }, status: { conditions } };
+    const outcome = await write(
+      client.patch(WELL_KNOWN.Pod, { name, namespace, subresource: 'status', type: 'merge', body }),
+    );
+    if (outcome !== 'said') return outcome;
     this.#told.set(uid, message);
-    void record(pod, { type: 'Warning', reason: 'FailedScheduling', message });
+    events.record(pod, { type: 'Warning', reason: 'FailedScheduling', message });
+    return outcome;
   }
 
   /** How the group stands now. A group whose members have begun to end keeps what was said of it. */
-  async describeGroup(group: PodGroup, now: GroupNow): Promise<void> {
+  async describeGroup(group: PodGroup, now: GroupNow): Promise<Outcome> {
     const status = this.#toGroupStatus(group, now);
     const isOver = now.scheduled < (group.status?.scheduled ?? 0) && now.phase === undefined;
-    if (isOver || JSON.stringify(status) === JSON.stringify(group.status)) return;
+    if (isOver || JSON.stringify(status) === JSON.stringify(group.status)) return 'same';
     // why: a group is an object
-    await this.#options.client.updateStatus<KubeObject>(podGroup, { ...group, status } as KubeObject).catch(ignoreGone);
+    return write(this.#options.client.updateStatus(podGroup, { ...group, status } as KubeObject));
   }
 
   #toGroupStatus({ spec, status }: PodGroup, { scheduled, waiting, phase }: GroupNow): PodGroupStatus {
@@ -89,16 +102,16 @@ export class Teller {
   }
 
   /** Whether the reservation's room is kept, and where. */
-  async describeReservation(object: Reservation, plan: CyclePlan): Promise<void> {
+  async describeReservation(object: Reservation, plan: CyclePlan): Promise<Outcome> {
     const status = describeReservation(object, plan, this.#options.clock.nowMs());
-    if (JSON.stringify(status) === JSON.stringify(object.status)) return;
+    if (JSON.stringify(status) === JSON.stringify(object.status)) return 'same';
     // why: a reservation is an object
     const next = { ...object, status } as KubeObject;
-    await this.#options.client.updateStatus<KubeObject>(reservation, next).catch(ignoreGone);
+    return write(this.#options.client.updateStatus(reservation, next));
   }
 
   /** What the queue and those below it hold, what is theirs, and what is wrong with it. */
-  async describeQueue(object: Queue, plan: CyclePlan, counts: { running: number; pending: number }): Promise<void> {
+  async describeQueue(object: Queue, plan: CyclePlan, counts: { running: number; pending: number }): Promise<Outcome> {
     const { name } = object.metadata;
     const problem = plan.ledger.tree.problems.find((one) => one.queue === name);
     const ready = {
@@ -113,9 +126,9 @@ export class Teller {
       ...counts,
       conditions: [...mergeConditions(object.status?.conditions, [ready], this.#options.clock.nowMs())],
     };
-    if (JSON.stringify(status) === JSON.stringify(object.status)) return;
+    if (JSON.stringify(status) === JSON.stringify(object.status)) return 'same';
     // why: a queue is an object
-    await this.#options.client.updateStatus<KubeObject>(queue, { ...object, status } as KubeObject).catch(ignoreGone);
+    return write(this.#options.client.updateStatus(queue, { ...object, status } as KubeObject));
   }
 }
 
@@ -133,6 +146,13 @@ export function describeRefusal({ refusal: { message } }: Waiting, group: PodGro
   return isOfGang ? `pod group ${keyOf(group)} ${message}` : message;
 }
 
-function ignoreGone(error: unknown): void {
-  if (!isStatusError(error, 'NotFound') && !isStatusError(error, 'Conflict')) throw error;
+async function write(request: Promise<unknown>): Promise<Outcome> {
+  try {
+    await request;
+    return 'said';
+  } catch (error) {
+    if (isStatusError(error, 'Conflict')) return 'changed';
+    if (isStatusError(error, 'NotFound')) return 'gone';
+    throw error;
+  }
 }

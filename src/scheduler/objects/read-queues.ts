@@ -23,6 +23,7 @@ export function readQueue({ metadata, spec }: Queue): QueueDeclaration {
     lendingLimit: toAmounts(spec.lendingLimit),
     overQuotaWeight: spec.overQuotaWeight,
     priority: spec.priority,
+    order: spec.order,
     userLimit: toAmounts(spec.userLimit),
     reclaimMinRuntimeMs: spec.reclaimMinRuntimeSeconds * 1000,
     preemptMinRuntimeMs: spec.preemptMinRuntimeSeconds * 1000,

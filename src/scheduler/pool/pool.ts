@@ -126,10 +126,9 @@ export class Pool {
       this.nodes.flatMap(({ capacity }) => this.resources.map((resource) => capacity[resource] ?? 0)),
     );
     this.devices = this.nodes.flatMap((node) => node.devices);
-    const sorts = new Map(this.devices.map((device) => [sortKey(device), device]));
-    const keys = [...sorts.keys()];
-    this.#sorts = [...sorts.values()];
-    this.#sortOf = Int32Array.from(this.devices, (device) => keys.indexOf(sortKey(device)));
+    const sorts = sortDevices(this.devices);
+    this.#sorts = sorts.sorts;
+    this.#sortOf = sorts.sortOf;
     this.firstDevice = new Int32Array(this.nodes.length + 1);
     for (const [index, node] of this.nodes.entries())
       this.firstDevice[index + 1] = at(this.firstDevice, index) + node.devices.length;
@@ -258,14 +257,46 @@ export class Pool {
     this.slack[node] = idle / WHOLE_MILLI / FULL_NODE.devices + cpu / FULL_NODE.cpuMillis;
   }
 
+  /** Idle thousandths of the cores of all devices. O(devices). */
+  countIdleMilli(): number {
+    let idle = 0;
+    for (let device = 0; device < this.idleCores.length; device += 1) idle += Math.max(0, this.idleCores[device] ?? 0);
+    return idle;
+  }
+
+  /** What is left of a resource over the nodes that have some left, by its column; 0 for none. O(nodes). */
+  countFree(column: number): number {
+    let free = 0;
+    if (column < 0) return free;
+    for (let index = column; index < this.free.length; index += this.resources.length)
+      free += Math.max(0, this.free[index] ?? 0);
+    return free;
+  }
+
   /** CPU left on the node, in thousandths of a core. */
   cpuLeft(node: number): number {
     return this.#cpu < 0 ? 0 : at(this.free, node * this.resources.length + this.#cpu);
   }
 }
 
-function sortKey({ deviceClass, model, memoryMiB, isHealthy }: PoolDevice): string {
-  return JSON.stringify([deviceClass, model, memoryMiB, isHealthy]);
+/** One device of each sort, and which sort each device is of. Pools are made for every plan: this is quick. */
+function sortDevices(devices: readonly PoolDevice[]): { readonly sorts: PoolDevice[]; readonly sortOf: Int32Array } {
+  const sorts: PoolDevice[] = [];
+  const sortOf = new Int32Array(devices.length);
+  let sort = -1;
+  for (const [index, device] of devices.entries()) {
+    const known = sorts[sort];
+    if (known === undefined || !isAlike(known, device)) sort = sorts.findIndex((one) => isAlike(one, device));
+    if (sort < 0) sort = sorts.push(device) - 1;
+    sortOf[index] = sort;
+  }
+  return { sorts, sortOf };
+}
+
+function isAlike(a: PoolDevice, b: PoolDevice): boolean {
+  return (
+    a.deviceClass === b.deviceClass && a.model === b.model && a.memoryMiB === b.memoryMiB && a.isHealthy === b.isHealthy
+  );
 }
 
 /**

@@ -15,6 +15,8 @@ export interface QueueDeclaration {
   readonly overQuotaWeight: number;
   /** Siblings of a higher priority are given what is over first. */
   readonly priority: number;
+  /** Which of its waiting workloads of one priority goes first, and whether they take turns. */
+  readonly order: 'Priority' | 'LeastAttainedService';
   /** What the workloads of one user may hold at most. A resource that is not named: no limit. */
   readonly userLimit: Amounts;
   /** A workload of this queue runs at least so long before another queue takes its room, and one of its own queue. */
@@ -43,6 +45,7 @@ export const QUEUE_DEFAULTS = {
   lendingLimit: {},
   overQuotaWeight: 1,
   priority: 0,
+  order: 'Priority',
   userLimit: {},
   reclaimMinRuntimeMs: 0,
   preemptMinRuntimeMs: 0,

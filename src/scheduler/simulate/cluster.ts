@@ -6,6 +6,7 @@
 import type { Holding } from '../cycle/ledger.ts';
 import type { Nomination } from '../cycle/nominations.ts';
 import { type CyclePlan, planCycle, type Scene } from '../cycle/plan-cycle.ts';
+import { countDevicesHeld } from '../cycle/service.ts';
 import type { Workload } from '../cycle/workload.ts';
 import { at } from '../pool/pool.ts';
 
@@ -20,6 +21,11 @@ interface Running {
   readonly on: Map<string, Place>;
   startedAtMs: number | undefined;
   partialSinceMs: number | undefined;
+  attainedMs: number;
+  /** Up to when that is counted. */
+  countedToMs: number;
+  /** As it was last told; undefined: something has changed since. */
+  told: Workload | undefined;
 }
 
 /** Members have room or have not; whoever is stopped waits again at once, as it was when it came. */
@@ -50,8 +56,17 @@ export class SimulatedCluster {
   /** A workload comes, with the room that its members say they have. */
   submit(workload: Workload): void {
     const on = new Map(workload.members.flatMap(({ key, on: place }) => (place === undefined ? [] : [[key, place]])));
-    const { startedAtMs, partialSinceMs } = workload;
-    this.#states.set(workload.key, { workload, on, startedAtMs, partialSinceMs });
+    const { startedAtMs, partialSinceMs, attainedMs = 0 } = workload;
+    const state = {
+      workload,
+      on,
+      startedAtMs,
+      partialSinceMs,
+      attainedMs,
+      countedToMs: startedAtMs ?? 0,
+      told: undefined,
+    };
+    this.#states.set(workload.key, state);
   }
 
   /** A workload has ended, or is no longer wanted. */
@@ -72,18 +87,22 @@ export class SimulatedCluster {
 
   /** What the scheduler would be asked now. */
   scene(nowMs: number): Scene {
+    for (const state of this.#states.values()) count(state, nowMs);
     return { ...this.#options, nowMs, workloads: this.workloads(), nominations: this.#nominations };
   }
 
-  /** Plans and carries out. Room that was made for somebody is taken by him in the next cycle. */
-  cycle(nowMs: number): CyclePlan {
-    const plan = planCycle(this.scene(nowMs));
+  /**
+   * Plans, by other options just for now where some are given, and carries out. Room that was made for somebody is
+   * taken by him in the next cycle.
+   */
+  cycle(nowMs: number, options: Partial<ClusterOptions> = {}): CyclePlan {
+    const plan = planCycle({ ...this.scene(nowMs), ...options });
     this.#nominations = plan.nominations;
     for (const { workload, holdings, kind } of plan.victims) {
       const state = this.#states.get(workload.key);
       if (state === undefined) continue;
       if (kind === 'whole') this.#stop(state);
-      else for (const { member } of holdings) state.on.delete(member.key);
+      else this.#cut(state, holdings);
     }
     for (const { workload, holdings } of plan.starts) this.#seat(workload.key, holdings, { plan, nowMs });
     return plan;
@@ -100,18 +119,37 @@ export class SimulatedCluster {
         devices: placement.devices.map((device) => device - first),
       });
     }
+    state.told = undefined;
     if (state.on.size >= state.workload.minMember) state.startedAtMs ??= nowMs;
     else state.partialSinceMs ??= nowMs;
   }
 
+  #cut(state: Running, holdings: readonly Holding[]): void {
+    state.told = undefined;
+    for (const { member } of holdings) state.on.delete(member.key);
+  }
+
   #stop(state: Running): void {
     state.on.clear();
+    state.told = undefined;
     state.startedAtMs = undefined;
     state.partialSinceMs = undefined;
   }
 }
 
-function describe({ workload, on, startedAtMs, partialSinceMs }: Running): Workload {
+/** Counts what it has had since the last time. */
+function count(state: Running, nowMs: number): void {
+  const elapsedMs = nowMs - state.countedToMs;
+  state.countedToMs = nowMs;
+  if (state.on.size === 0 || elapsedMs <= 0) return;
+  state.attainedMs += elapsedMs * countDevicesHeld(describe(state));
+  state.told = undefined;
+}
+
+function describe(state: Running): Workload {
+  if (state.told !== undefined) return state.told;
+  const { workload, on, startedAtMs, partialSinceMs, attainedMs } = state;
   const members = workload.members.map((member) => ({ ...member, on: on.get(member.key) }));
-  return { ...workload, members, startedAtMs, partialSinceMs };
+  state.told = { ...workload, members, startedAtMs, partialSinceMs, attainedMs };
+  return state.told;
 }
