@@ -158,14 +158,41 @@ function stopSome(
   candidates: readonly Candidate[],
 ): readonly Victim[] | undefined {
   if (candidates.length === 0) return undefined;
-  const { ledger } = fitter;
   fitter.isTelling = false;
-  const stopped = findFewest(ledger, candidates.length, (count) => {
-    const some = stopFirst(ledger, candidates, count);
-    return fitter.start(workload) === undefined ? some : undefined;
-  });
+  let stopped = stopFewest(fitter, workload, candidates);
+  // why: those who come first may use up what their queue can be asked for, on nodes where it helps nobody
+  for (const onNode of stopped === undefined ? groupByNode(candidates) : []) {
+    stopped = stopFewest(fitter, workload, onNode);
+    if (stopped !== undefined) break;
+  }
   fitter.isTelling = true;
   return stopped === undefined ? undefined : letGoOn(fitter, workload, stopped);
+}
+
+function stopFewest(
+  fitter: Fitter,
+  workload: Workload,
+  candidates: readonly Candidate[],
+): readonly Candidate[] | undefined {
+  return findFewest(fitter.ledger, candidates.length, (count) => {
+    const some = stopFirst(fitter.ledger, candidates, count);
+    return fitter.start(workload) === undefined ? some : undefined;
+  });
+}
+
+/** Nodes on which it is tried to stop others one node at a time. */
+const MOST_NODES = 64;
+
+/** By the node of the first holding, in the order of the first candidate of each. */
+function groupByNode(candidates: readonly Candidate[]): readonly (readonly Candidate[])[] {
+  const groups = new Map<number, Candidate[]>();
+  for (const candidate of candidates) {
+    const node = candidate.holdings[0]?.placement.node ?? -1;
+    const group = groups.get(node) ?? [];
+    groups.set(node, group);
+    group.push(candidate);
+  }
+  return groups.size < 2 ? [] : [...groups.values()].slice(0, MOST_NODES);
 }
 
 /** Stops those of the first `count` that may be, in turn; a gang that lost its surplus may be stopped whole after. */
