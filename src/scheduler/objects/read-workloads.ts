@@ -17,6 +17,7 @@ import { readAssigned } from './assignment.ts';
 import type { DeviceClasses } from './device-classes.ts';
 import { type PodAsk, readPodAsk, toDemand } from './read-demand.ts';
 import type { PoolRules } from './read-queues.ts';
+import { upstreamGroupName } from './upstream-groups.ts';
 
 /** A PodGroup object. */
 export type PodGroup = ObjectOf<PodGroupSpec, PodGroupStatus>;
@@ -60,8 +61,9 @@ export interface WorkloadReading {
 }
 
 /** `namespace/name` of the pod's group, if it names one. */
-export function groupKeyOf({ metadata }: Pod): string | undefined {
-  const name = metadata.labels?.[POD_GROUP_LABEL];
+export function groupKeyOf(pod: Pod): string | undefined {
+  const { metadata } = pod;
+  const name = metadata.labels?.[POD_GROUP_LABEL] ?? upstreamGroupName(pod);
   return name === undefined ? undefined : `${metadata.namespace}/${name}`;
 }
 
