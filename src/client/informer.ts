@@ -32,6 +32,8 @@ class WatchingInformer<T extends KubeObject> implements Informer<T> {
   readonly #byOwner = new Map<string, Map<string, T>>();
   readonly #handlers = new Set<(change: ObjectChange<T>) => void>();
   readonly #stop = new AbortController();
+  /** Keys in order, so that no list sorts them anew. */
+  readonly #keys: string[] = [];
   #sorted: readonly T[] | undefined;
   #markSynced: () => void = () => undefined;
   #resourceVersion: string | undefined;
@@ -50,7 +52,8 @@ class WatchingInformer<T extends KubeObject> implements Informer<T> {
   }
 
   list(): readonly T[] {
-    this.#sorted ??= [...this.#objects.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object);
+    // why: each key has its object
+    this.#sorted ??= this.#keys.map((key) => this.#objects.get(key) as T);
     return this.#sorted;
   }
 
@@ -126,6 +129,7 @@ class WatchingInformer<T extends KubeObject> implements Informer<T> {
     const previous = this.#objects.get(key);
     if (previous !== undefined && isSameVersion(previous, fresh)) return;
     const object = freezeJson(fresh);
+    if (previous === undefined) this.#keys.splice(findPlace(this.#keys, key), 0, key);
     this.#objects.set(key, object);
     this.#sorted = undefined;
     if (previous !== undefined) this.#unlink(previous);
@@ -137,6 +141,7 @@ class WatchingInformer<T extends KubeObject> implements Informer<T> {
     const previous = this.#objects.get(key);
     if (previous === undefined) return;
     this.#objects.delete(key);
+    this.#keys.splice(findPlace(this.#keys, key), 1);
     this.#sorted = undefined;
     this.#unlink(previous);
     this.#notify({ type: 'deleted', object: freezeJson(last), previous });
@@ -161,6 +166,17 @@ class WatchingInformer<T extends KubeObject> implements Informer<T> {
     owned?.delete(keyOf(object));
     if (owned?.size === 0) this.#byOwner.delete(owner.uid);
   }
+}
+
+/** Where the key stands among keys in order, or would. */
+function findPlace(keys: readonly string[], key: string): number {
+  let [from, to] = [0, keys.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if ((keys[middle] ?? '') < key) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }
 
 function isSameVersion(a: KubeObject, b: KubeObject): boolean {

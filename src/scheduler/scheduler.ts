@@ -8,6 +8,7 @@ import { createInformer } from '../client/informer.ts';
 import type { ApiClient, Informer } from '../client/types.ts';
 import { deviceClass } from '../kinds/device-class/kind.ts';
 import { nodePool } from '../kinds/node-pool/kind.ts';
+import type { PodGroup } from '../kinds/pod-group/kind.ts';
 import { podGroup } from '../kinds/pod-group/kind.ts';
 import { queue } from '../kinds/queue/kind.ts';
 import { reservation } from '../kinds/reservation/kind.ts';
@@ -21,7 +22,6 @@ import { SchedulerMetrics } from './live/metrics.ts';
 import type { DeviceClass, Sources } from './live/read-scene.ts';
 import type { NodePool, Queue } from './objects/read-queues.ts';
 import type { Reservation } from './objects/read-reservations.ts';
-import type { PodGroup } from './objects/read-workloads.ts';
 import {
   hasUpstreamGroups,
   UPSTREAM_POD_GROUP,

@@ -170,7 +170,8 @@ export class Fitter {
     if (known !== undefined) return known;
     const { workloads, random } = this.#options;
     const { pool } = this.ledger;
-    const tasks = workloads.flatMap(({ members }) => members.map((member) => this.classOf(member)));
+    const tasks: TaskClass[] = [];
+    for (const { members } of workloads) for (const member of members) tasks.push(this.classOf(member));
     const typical = findTypicalTasks(tasks);
     const placer = new Placer(pool, POLICIES[policy].prefer({ pool, typical, random }));
     this.#placers.set(policy, placer);

@@ -31,6 +31,8 @@ export class Hopeless {
   readonly #fitter: Fitter;
   readonly #sorts: Sorts;
   readonly #fewest = new Map<string, { readonly count: number; readonly refusal: Refusal }>();
+  /** What was answered of one that is alike, with the version of the ledger. */
+  readonly #checked = new Map<string, { readonly version: number; readonly refusal: Refusal }>();
 
   constructor(fitter: Fitter) {
     this.#fitter = fitter;
@@ -40,12 +42,20 @@ export class Hopeless {
   /** Why it need not be tried. */
   check(workload: Workload): Refusal | undefined {
     if (this.#fewest.size === 0) return undefined;
-    const known = this.#fewest.get(this.#sorts.of(workload) ?? '');
+    const sort = this.#sorts.of(workload) ?? '';
+    const known = this.#fewest.get(sort);
     if (known === undefined) return undefined;
     const needed = this.#fitter.needed(workload);
     if (needed.length < known.count) return undefined;
+    const { queue, user = '', isPreemptible } = workload;
+    const { version } = this.#fitter.ledger;
+    const key = `${queue} ${user} ${isPreemptible} ${needed.length} ${sort}`;
+    const checked = this.#checked.get(key);
+    if (checked?.version === version) return checked.refusal;
     const tasks = needed.map((member) => this.#fitter.classOf(member));
-    return checkGates(this.#fitter.ledger, workload, tasks) ?? known.refusal;
+    const refusal = checkGates(this.#fitter.ledger, workload, tasks) ?? known.refusal;
+    this.#checked.set(key, { version, refusal });
+    return refusal;
   }
 
   /** It was refused. */
@@ -54,7 +64,9 @@ export class Hopeless {
     const sort = this.#sorts.of(workload);
     if (sort === undefined) return;
     const count = this.#fitter.needed(workload).length;
-    if (count < (this.#fewest.get(sort)?.count ?? Number.POSITIVE_INFINITY)) this.#fewest.set(sort, { count, refusal });
+    if (count >= (this.#fewest.get(sort)?.count ?? Number.POSITIVE_INFINITY)) return;
+    this.#fewest.set(sort, { count, refusal });
+    this.#checked.clear();
   }
 }
 

@@ -37,6 +37,8 @@ export class Ledger {
   readonly occupants: readonly Map<string, number>[];
   /** Nodes that one workload has for itself. */
   readonly exclusive = new Map<number, string>();
+  /** Grows with each step, also with one that takes another back. */
+  version = 0;
   readonly #steps: { readonly holding: Holding; readonly isTaking: boolean }[] = [];
   readonly #quota = new Map<TaskClass, Amounts>();
 
@@ -114,6 +116,7 @@ export class Ledger {
   }
 
   #move(holding: Holding, isTaking: boolean): void {
+    this.version += 1;
     const { workload, member, placement } = holding;
     if (isTaking) this.pool.take(placement);
     else this.pool.give(placement);

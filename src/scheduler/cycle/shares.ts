@@ -27,6 +27,8 @@ export class Shares {
    * nobody is promised, whoever comes first has it.
    */
   readonly #isPromised: (resource: string) => boolean;
+  /** By queue, with the version of the ledger: they are asked for a thousand times between two steps. */
+  readonly #saturations = new Map<string, { readonly version: number; readonly saturation: number }>();
 
   constructor(ledger: Ledger, { workloads, usage, usageStrength = 0 }: SharesOptions) {
     this.#ledger = ledger;
@@ -44,6 +46,15 @@ export class Shares {
 
   /** The largest part of its fair share that the queue holds, over all resources; above 1 it borrows. */
   saturationOf({ name }: QueueNode): number {
+    const { version } = this.#ledger;
+    const known = this.#saturations.get(name);
+    if (known?.version === version) return known.saturation;
+    const saturation = this.#measure(name);
+    this.#saturations.set(name, { version, saturation });
+    return saturation;
+  }
+
+  #measure(name: string): number {
     const fair = this.fair.get(name) ?? {};
     let most = 0;
     for (const [resource, amount] of Object.entries(this.#ledger.allocated.get(name) ?? {})) {

@@ -18,6 +18,7 @@ import { type Binding, bindTogether, forEachLimited, stopPod } from './act.ts';
 import { Attained } from './attained.ts';
 import { Estimates } from './estimates.ts';
 import type { EventQueue } from './event-queue.ts';
+import { KnownScene } from './known-scene.ts';
 import type { SchedulerMetrics } from './metrics.ts';
 import { ClassReader, findOnSickDevices, type Reading, readSources, type Sources } from './read-scene.ts';
 import { COMPLETE_MS, isTooEarly, PlanTeller } from './tell-plan.ts';
@@ -50,6 +51,13 @@ const PENALTY_MS = { first: 250, most: 60_000 } as const;
 /** How long we wait to see what became of a pod whose binding was refused. */
 const DOUBT_MS = 1_000;
 
+/** A binding, and the pod as it will be, made once for each pod object. */
+interface Assumed {
+  readonly binding: Binding;
+  from?: Pod;
+  as?: Pod;
+}
+
 interface Doubt {
   readonly binding: Binding;
   readonly untilMs: number;
@@ -65,11 +73,13 @@ export class Decider {
   readonly #options: DeciderOptions;
   readonly #teller: PlanTeller;
   readonly #asks = new PodAsks();
+  readonly #known = new KnownScene();
+  readonly #schedulerNames: ReadonlySet<string>;
   readonly #classes = new ClassReader();
   readonly #estimates = new Estimates();
   readonly #attained = new Attained();
   /** Bindings whose pods have not come back with them yet, by uid. */
-  readonly #assumed = new Map<string, Binding>();
+  readonly #assumed = new Map<string, Assumed>();
   /** Bindings that were refused, by uid: somebody else has bound or changed the pod, and we have not seen it yet. */
   readonly #doubtful = new Map<string, Doubt>();
   readonly #penalties = new Map<string, Penalty>();
@@ -80,6 +90,7 @@ export class Decider {
 
   constructor(options: DeciderOptions) {
     this.#options = options;
+    this.#schedulerNames = new Set(options.schedulerNames);
     const isBound = ({ metadata }: Pod) => this.#assumed.has(metadata.uid ?? '');
     this.#teller = new PlanTeller({ ...options, isBound });
     this.#usage = emptyUsage(options.clock.nowMs());
@@ -99,8 +110,8 @@ export class Decider {
 
   /** True for a binding of ours that comes back: it has been counted for long. */
   isExpected({ metadata, spec }: Pod): boolean {
-    const binding = this.#assumed.get(metadata.uid ?? '');
-    return binding !== undefined && binding.nodeName === spec.nodeName;
+    const assumed = this.#assumed.get(metadata.uid ?? '');
+    return assumed !== undefined && assumed.binding.nodeName === spec.nodeName;
   }
 
   /** Ends once nothing is being told. */
@@ -133,10 +144,11 @@ export class Decider {
   }
 
   #read(nowMs: number): Reading {
-    const { sources, schedulerNames } = this.#options;
+    const { sources } = this.#options;
     return readSources(sources, {
       nowMs,
-      schedulerNames: new Set(schedulerNames),
+      known: this.#known,
+      schedulerNames: this.#schedulerNames,
       asks: this.#asks,
       classes: this.#classes.read(sources.classes.list()),
       estimateMs: (key) => this.#estimates.find(key),
@@ -171,15 +183,22 @@ export class Decider {
   }
 
   #withAssumed(pod: Pod): Pod {
+    if (this.#assumed.size + this.#doubtful.size === 0) return pod;
     const uid = pod.metadata.uid ?? '';
-    const binding = this.#assumed.get(uid) ?? this.#findDoubt(pod);
-    if (binding === undefined) return pod;
+    const assumed = this.#assumed.get(uid);
+    if (assumed === undefined) {
+      const doubt = this.#findDoubt(pod);
+      return doubt === undefined || pod.spec.nodeName !== undefined ? pod : asBound(pod, doubt);
+    }
     if (pod.spec.nodeName !== undefined) {
       this.#assumed.delete(uid);
       return pod;
     }
-    const annotations = { ...pod.metadata.annotations, ...binding.annotations };
-    return { ...pod, metadata: { ...pod.metadata, annotations }, spec: { ...pod.spec, nodeName: binding.nodeName } };
+    if (assumed.from !== pod || assumed.as === undefined) {
+      assumed.from = pod;
+      assumed.as = asBound(pod, assumed.binding);
+    }
+    return assumed.as;
   }
 
   /** Until the pod is seen anew its room counts as taken: otherwise somebody else would be given it a second time. */
@@ -214,7 +233,7 @@ export class Decider {
         return [{ pod, nodeName, annotations: writeAssigned(holding, plan.ledger.pool, reading.classes) }];
       });
       const bound = await bindTogether(this.#options, unit, {
-        assume: (binding) => this.#assumed.set(binding.pod.metadata.uid ?? '', binding),
+        assume: (binding) => this.#assumed.set(binding.pod.metadata.uid ?? '', { binding }),
         forget: (binding) => this.#doubt(binding),
       });
       for (const { pod } of bound) this.#teller.forget(pod.metadata.uid ?? '');
@@ -243,6 +262,15 @@ export class Decider {
     );
     await forEachLimited(stops, ({ pod, victim }) => stopPod(this.#options, pod, victim));
   }
+}
+
+function asBound(pod: Pod, { annotations, nodeName }: Binding): Pod {
+  const { metadata, spec } = pod;
+  return {
+    ...pod,
+    metadata: { ...metadata, annotations: { ...metadata.annotations, ...annotations } },
+    spec: { ...spec, nodeName },
+  };
 }
 
 /** What each queue holds, as parts of what there is. */

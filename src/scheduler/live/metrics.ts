@@ -102,9 +102,23 @@ export class SchedulerMetrics {
       const share = fair[DEVICES] ?? 0;
       if (hungry.has(name) && share > 0) ratios.push((held[DEVICES] ?? 0) / share);
     }
-    for (const { workload, refusal } of waiting) this.#pending.inc({ queue: workload.queue, reason: refusal.reason });
+    for (const [{ queue, reason }, count] of countPending(waiting)) this.#pending.set({ queue, reason }, count);
     this.#fairness.set(jain(ratios));
   }
+}
+
+/** How many wait, by queue and reason. */
+function countPending(
+  waiting: CyclePlan['waiting'],
+): readonly (readonly [{ queue: string; reason: string }, number])[] {
+  const counts = new Map<string, [{ queue: string; reason: string }, number]>();
+  for (const { workload, refusal } of waiting) {
+    const { queue, reason } = { queue: workload.queue, reason: refusal.reason };
+    const count = counts.get(`${queue} ${reason}`);
+    if (count === undefined) counts.set(`${queue} ${reason}`, [{ queue, reason }, 1]);
+    else count[1] += 1;
+  }
+  return [...counts.values()];
 }
 
 /** (sum x)^2 / (n sum x^2), 1 when all are equal. Jain, Chiu and Hawe, DEC-TR-301, 1984. */

@@ -1,5 +1,6 @@
 /** The scene that the planner is shown: everything the informers know, at one moment. */
 import type { DeviceClassSpec } from '../../kinds/device-class/kind.ts';
+import type { PodGroup } from '../../kinds/pod-group/kind.ts';
 import { findCondition } from '../../kube/condition.ts';
 import type { ObjectOf } from '../../kube/object.ts';
 import { isPodFinished, type Node, type Pod } from '../../kube/pod.ts';
@@ -12,11 +13,12 @@ import {
   isDeviceResource,
   readNodeDevices,
 } from '../objects/device-classes.ts';
-import { isInPool, type NodePool, PoolRules, type Queue, readQueue } from '../objects/read-queues.ts';
+import { isInPool, type NodePool, type Queue } from '../objects/read-queues.ts';
 import { type Reservation, readReservation } from '../objects/read-reservations.ts';
-import { type PodAsks, type PodGroup, readWorkloads, type WorkloadReading } from '../objects/read-workloads.ts';
+import { type PodAsks, readWorkloads, type WorkloadReading } from '../objects/read-workloads.ts';
 import type { PoolNode } from '../pool/pool.ts';
-import { buildQueueTree, type QueueTree } from '../queues/queue-tree.ts';
+import type { QueueTree } from '../queues/queue-tree.ts';
+import { KnownScene } from './known-scene.ts';
 
 /** A DeviceClass object. */
 export type DeviceClass = ObjectOf<DeviceClassSpec>;
@@ -57,32 +59,28 @@ export interface ReadOptions {
   readonly nodesOf: (reservation: Reservation) => readonly string[];
   /** The pod as it will be seen once what was done has come back. */
   readonly withAssumed: (pod: Pod) => Pod;
+  /** What was read before. Default: everything is read anew. */
+  readonly known?: KnownScene;
 }
 
-/** O(pods + nodes). */
+/** O(pods + nodes), little for what was read before. */
 export function readSources(sources: Sources, options: ReadOptions): Reading {
-  const { classes, schedulerNames, asks, estimateMs, nowMs } = options;
-  const nodes = sources.nodes.list();
-  const pools = sources.pools.list();
-  const tree = buildQueueTree(sources.queues.list().map(readQueue));
-  const rules = new PoolRules(nodes, pools, tree);
-  const pods = sources.pods
-    .list()
-    .filter((pod) => !isPodFinished(pod))
-    .map(options.withAssumed);
-  const reading = readWorkloads({
-    pods,
-    groups: sources.groups.list(),
-    schedulerNames,
+  const { classes, schedulerNames, asks, estimateMs, nowMs, known = new KnownScene() } = options;
+  const { nodes, pools, tree, rules, poolNodes } = known.ground({
+    nodes: sources.nodes.list(),
+    pools: sources.pools.list(),
+    queues: sources.queues.list(),
     classes,
-    rules,
-    asks,
-    estimateMs,
+    readNode,
   });
-  const poolNodes = nodes.map((node) => readNode(node, classes));
-  const drained = new Set([
-    ...nodes.filter((node) => isToBeDrained(node, pools, nowMs)).map(({ metadata }) => metadata.name),
-  ]);
+  const pods: Pod[] = [];
+  for (const pod of sources.pods.list()) if (!isPodFinished(pod)) pods.push(options.withAssumed(pod));
+  const groups = sources.groups.list();
+  const from = { schedulerNames, classes, rules, asks, estimateMs, known: known.workloads };
+  const reading = readWorkloads({ ...from, pods, groups });
+  const drained = new Set(
+    nodes.filter((node) => isToBeDrained(node, pools, nowMs)).map(({ metadata }) => metadata.name),
+  );
   const { workloads } = reading;
   const reservations = sources.reservations
     .list()
@@ -122,6 +120,7 @@ export function readNode(node: Node, classes: DeviceClasses): PoolNode {
 
 /** Not ready for longer than its pool allows, when its pool says anything. */
 function isToBeDrained(node: Node, pools: readonly NodePool[], nowMs: number): boolean {
+  if (pools.length === 0) return false;
   const ready = findCondition(node.status?.conditions, 'Ready');
   if (ready === undefined || ready.status === 'True') return false;
   const sinceMs = Date.parse(ready.lastTransitionTime ?? '') || 0;

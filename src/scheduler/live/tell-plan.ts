@@ -34,6 +34,9 @@ const TROUBLE_MS = 5_000;
 export const COMPLETE_MS = 2_000;
 /** Requests under way at once: bindings are more urgent. */
 const PARALLEL = 8;
+/** Pods told why they wait: at once when they are few; of many, so that binding goes on, only so many a second. */
+const PODS = { atOnce: 500, perSecond: 100 } as const;
+const REFILL_MS = 1_000;
 /** Pods told before it is asked again whether there is a newer plan. */
 const BATCH = 64;
 
@@ -48,6 +51,8 @@ export class PlanTeller {
   readonly #teller: Teller;
   /** When each queue was told last, by name. */
   readonly #queueToldMs = new Map<string, number>();
+  #left: number = PODS.atOnce;
+  #filledMs = 0;
   #next: Told | undefined;
   #running: Promise<void> | undefined;
   #isClosed = false;
@@ -128,16 +133,34 @@ export class PlanTeller {
     });
   }
 
-  /** Those first of whom nothing was said yet. */
+  /** Those first of whom nothing was said yet; when many wait, some of them each time. */
   async #tellPods({ plan, reading }: Told): Promise<void> {
-    const news = plan.waiting.flatMap((one) => this.#sentencesOf(one, plan, reading));
-    const isFirst = ({ pod }: Sentence) => this.#teller.isFirst(pod);
-    const sentences = [...news.filter(isFirst), ...news.filter((one) => !isFirst(one))];
-    for (let from = 0; from < sentences.length && !this.#isOvertaken; from += BATCH)
-      await this.#each(sentences.slice(from, from + BATCH), async ({ pod, message }) => {
+    const most = this.#refill();
+    const first: Sentence[] = [];
+    const others: Sentence[] = [];
+    for (const one of plan.waiting) {
+      if (first.length >= most) break;
+      for (const sentence of this.#sentencesOf(one, plan, reading))
+        (this.#teller.isFirst(sentence.pod) ? first : others).push(sentence);
+    }
+    const sentences = [...first, ...others];
+    if (sentences.length > most) this.#options.again(REFILL_MS);
+    for (let from = 0; from < Math.min(most, sentences.length) && !this.#isOvertaken; from += BATCH)
+      await this.#each(sentences.slice(from, Math.min(most, from + BATCH)), async ({ pod, message }) => {
         // why: a later plan may have bound it while this one was being told
-        return this.#options.isBound(pod) ? 'same' : this.#teller.refuse(pod, message);
+        if (this.#options.isBound(pod)) return 'same';
+        this.#left -= 1;
+        return this.#teller.refuse(pod, message);
       });
+  }
+
+  /** How many pods may be told now. */
+  #refill(): number {
+    const nowMs = this.#options.clock.nowMs();
+    const more = (Math.max(0, nowMs - this.#filledMs) / 1000) * PODS.perSecond;
+    this.#left = Math.min(PODS.atOnce, this.#left + more);
+    this.#filledMs = nowMs;
+    return Math.max(0, Math.floor(this.#left));
   }
 
   #sentencesOf(one: Waiting, { ledger }: CyclePlan, reading: Reading): readonly Sentence[] {

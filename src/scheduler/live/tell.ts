@@ -2,6 +2,7 @@
 
 import type { Clock } from '../../base/clock.ts';
 import type { ApiClient } from '../../client/types.ts';
+import type { PodGroup } from '../../kinds/pod-group/kind.ts';
 import { type PodGroupStatus, podGroup } from '../../kinds/pod-group/kind.ts';
 import { type QueueStatus, queue } from '../../kinds/queue/kind.ts';
 import { reservation } from '../../kinds/reservation/kind.ts';
@@ -14,7 +15,6 @@ import { formatAmounts } from '../amounts.ts';
 import type { CyclePlan, Waiting } from '../cycle/plan-cycle.ts';
 import type { Queue } from '../objects/read-queues.ts';
 import { describeReservation, type Reservation } from '../objects/read-reservations.ts';
-import type { PodGroup } from '../objects/read-workloads.ts';
 import { isUpstream } from '../objects/upstream-groups.ts';
 import type { EventQueue } from './event-queue.ts';
 

@@ -3,53 +3,75 @@
  * places, and those of KAI, Kueue, Volcano and Koordinator.
  */
 import { SCHEDULING_ANNOTATION, Scheduling } from '../../kinds/fields/scheduling.ts';
-import {
-  POD_SUB_GROUP_LABEL,
-  type PodGroupSpec,
-  type PodGroupStatus,
-  QUEUED_AT_ANNOTATION,
-} from '../../kinds/pod-group/kind.ts';
-import { keyOf, type ObjectOf } from '../../kube/object.ts';
+import { POD_SUB_GROUP_LABEL, type PodGroup, QUEUED_AT_ANNOTATION } from '../../kinds/pod-group/kind.ts';
+import { keyOf } from '../../kube/object.ts';
 import { POD_GROUP_LABEL, type Pod } from '../../kube/pod.ts';
 import type { Member, Workload } from '../cycle/workload.ts';
+import type { Demand } from '../pool/pool.ts';
 import { DEFAULT_QUEUE } from '../queues/queue-tree.ts';
 import { readAssigned } from './assignment.ts';
 import type { DeviceClasses } from './device-classes.ts';
-import { type PodAsk, readPodAsk, toDemand } from './read-demand.ts';
-import type { PoolRules } from './read-queues.ts';
+import { KnownWorkloads, type ReadFrom } from './known-workloads.ts';
+import { type NodeRules, type PodAsk, readPodAsk, toDemand } from './read-demand.ts';
 import { upstreamGroupName } from './upstream-groups.ts';
-
-/** A PodGroup object. */
-export type PodGroup = ObjectOf<PodGroupSpec, PodGroupStatus>;
 
 /** Label that names a pod's queue. */
 export const QUEUE_LABEL = 'athanor.dev/queue';
 /** Queue of pods that others placed: they hold room, and count against nobody. */
 const NO_QUEUE = ' ';
 
-/** What pods ask for, by pod object: objects are frozen, and are read once for the same classes. */
+/** Sorts of pods that are remembered; then all are forgotten. */
+const MOST_SORTS = 10_000;
+
+/**
+ * What pods ask for, by pod object: objects are frozen, and are read once for the same classes. Pods that ask for the
+ * same share one ask and one demand.
+ */
 export class PodAsks {
   readonly #asks = new WeakMap<Pod, { readonly classes: DeviceClasses; readonly ask: PodAsk }>();
+  readonly #demands = new WeakMap<NodeRules, Map<PodAsk, Demand>>();
+  readonly #nowhere: NodeRules = { nodes: new Map(), key: '', refuses: () => undefined };
+  #sorts = new Map<string, PodAsk>();
+  #classes: DeviceClasses | undefined;
 
   of(pod: Pod, classes: DeviceClasses): PodAsk {
     const known = this.#asks.get(pod);
     if (known?.classes === classes) return known.ask;
-    const ask = readPodAsk(pod, classes);
+    const ask = this.#share(readPodAsk(pod, classes), classes);
     this.#asks.set(pod, { classes, ask });
     return ask;
+  }
+
+  #share(ask: PodAsk, classes: DeviceClasses): PodAsk {
+    if (ask.problem !== undefined) return ask;
+    if (this.#classes !== classes || this.#sorts.size >= MOST_SORTS) this.#sorts = new Map();
+    this.#classes = classes;
+    const known = this.#sorts.get(ask.key) ?? ask;
+    this.#sorts.set(ask.key, known);
+    return known;
+  }
+
+  /** The ask against nodes; undefined rules: there are none. */
+  demandOf(ask: PodAsk, rules: NodeRules | undefined, classes: DeviceClasses): Demand {
+    const of = rules ?? this.#nowhere;
+    const demands = this.#demands.get(of) ?? new Map<PodAsk, Demand>();
+    this.#demands.set(of, demands);
+    const known = demands.get(ask);
+    if (known !== undefined) return known;
+    if (demands.size >= MOST_SORTS) demands.clear();
+    const demand = toDemand(ask, of, classes);
+    demands.set(ask, demand);
+    return demand;
   }
 }
 
 /** What workloads are read from. */
-export interface WorkloadSources {
+export interface WorkloadSources extends ReadFrom {
   readonly pods: readonly Pod[];
   readonly groups: readonly PodGroup[];
-  readonly schedulerNames: ReadonlySet<string>;
-  readonly classes: DeviceClasses;
-  readonly rules: PoolRules;
   readonly asks: PodAsks;
-  /** Run times learned, by `learningKey`. */
-  readonly estimateMs: (key: string) => number | undefined;
+  /** What was read before. Default: everything is read anew. */
+  readonly known?: KnownWorkloads;
 }
 
 /** Workloads, and which pod each member is. */
@@ -72,27 +94,38 @@ export function learningKey(queue: string, name: string): string {
   return `${queue} ${name.replace(/(-\d+|-[a-z0-9]{5})+$/, '')}`;
 }
 
-/** O(pods). */
+/** O(pods), little for those that were read before. */
 export function readWorkloads(sources: WorkloadSources): WorkloadReading {
-  const { pods, groups } = sources;
+  const { pods, groups, known = new KnownWorkloads() } = sources;
   const groupsByKey = new Map(groups.map((group) => [keyOf(group), group]));
-  const members = new Map<string, Pod[]>();
+  const gangs = new Map<string, Pod[]>();
   const workloads: Workload[] = [];
   const groupOf = new Map<string, PodGroup>();
+  const podOf = new Map<string, Pod>();
   for (const pod of pods) {
     const key = groupKeyOf(pod);
     if (pod.spec.nodeName === undefined && !isOurs(pod, sources)) continue;
-    if (key === undefined) workloads.push(readSingle(pod, sources));
-    else members.set(key, [...(members.get(key) ?? []), pod]);
-  }
-  for (const [key, own] of members) {
-    const group = groupsByKey.get(key);
-    const workload = group === undefined ? readOrphans(key, own, sources) : readGroup(group, own, sources);
+    if (key !== undefined) {
+      const gang = gangs.get(key);
+      if (gang === undefined) gangs.set(key, [pod]);
+      else gang.push(pod);
+      continue;
+    }
+    const workload = known.single(pod, sources, (from) => readSingle(pod, from));
     workloads.push(workload);
+    for (const member of workload.members) podOf.set(member.key, pod);
+  }
+  for (const [key, own] of gangs) {
+    const group = groupsByKey.get(key);
+    const workload = known.gang({ key, group, pods: own }, sources, (from) =>
+      group === undefined ? readOrphans(key, own, from) : readGroup(group, own, from),
+    );
+    workloads.push(workload);
+    for (const [index, pod] of own.entries()) podOf.set(workload.members[index]?.key ?? '', pod);
     if (group !== undefined) groupOf.set(workload.key, group);
   }
-  const byKey = new Map(pods.map((pod) => [podKey(pod), pod]));
-  return { workloads, pods: byKey, groups: groupOf };
+  known.finish(pods);
+  return { workloads, pods: podOf, groups: groupOf };
 }
 
 /** Uids tell pods of one name apart that come one after the other. */
@@ -199,7 +232,7 @@ function describe(
   const asks = pods.map((pod) => sources.asks.of(pod, classes));
   const members = pods.map((pod, index): Member => {
     const ask = asks[index] ?? sources.asks.of(pod, classes);
-    const demand = toDemand(ask, anyRules ?? { nodes: new Map(), key: '', refuses: () => undefined }, classes);
+    const demand = sources.asks.demandOf(ask, anyRules, classes);
     const subGroup = pod.metadata.labels?.[POD_SUB_GROUP_LABEL];
     return { key: podKey(pod), demand, on: readAssigned(pod), isLeaving: isLeaving(pod), subGroup };
   });

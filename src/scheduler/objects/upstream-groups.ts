@@ -4,11 +4,11 @@
  */
 import { isJsonObject } from '../../base/json.ts';
 import type { ApiClient } from '../../client/types.ts';
+import type { PodGroup } from '../../kinds/pod-group/kind.ts';
 import { PodGroupSpec } from '../../kinds/pod-group/kind.ts';
 import type { KubeObject, ObjectOf, ResourceRef } from '../../kube/object.ts';
 import type { Pod } from '../../kube/pod.ts';
 import { isStatusError } from '../../kube/status-error.ts';
-import type { PodGroup } from './read-workloads.ts';
 
 /** A PodGroup of Kubernetes itself, as far as it is read. */
 export type UpstreamGroup = ObjectOf<{
