@@ -12,6 +12,7 @@ const NOT_BENCHES = new Set([
   'tracking-rows',
   'tracking-server',
   'openb',
+  'philly',
 ]);
 const known = globSync('*.ts', { cwd: FOLDER })
   .map((file) => basename(file, '.ts'))

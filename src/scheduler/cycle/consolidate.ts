@@ -13,6 +13,7 @@ const MOST_MOVED = 32;
 
 /** Moves others and takes the room. Undefined, and nothing changed, when moving would not do. */
 export function consolidate({ fitter, running, nowMs }: Search, workload: Workload): readonly Victim[] | undefined {
+  if (!hasIdleCores(fitter, workload)) return undefined;
   const movable = running.filter(
     (other) => other.isPreemptible && other.key !== workload.key && isSettled(other, nowMs, fitter.ledger),
   );
@@ -30,6 +31,17 @@ export function consolidate({ fitter, running, nowMs }: Search, workload: Worklo
     cause: 'consolidate',
     by: workload,
   }));
+}
+
+/** Moving makes no device idle that is not idle somewhere now: false when that is too little whoever moves. */
+function hasIdleCores(fitter: Fitter, workload: Workload): boolean {
+  const { idleCores, devices } = fitter.ledger.pool;
+  const tasks = fitter.needed(workload).map((member) => fitter.classOf(member));
+  const wanted = tasks.reduce((sum, { count, milli }) => sum + count * milli, 0);
+  let idle = 0;
+  for (let device = 0; device < devices.length && idle < wanted; device += 1)
+    idle += Math.max(0, at(idleCores, device));
+  return idle >= wanted;
 }
 
 /** Whether it has run for as long as its queue promises. */

@@ -215,7 +215,7 @@ const cases: Record<string, Case> = {
     scene: { nowMs: 100 * hour },
     workloads: [
       job('a', { queue: 'q', count: 4, on: ['n1'], attainedMs: 390 * hour }),
-      job('b', { queue: 'q', count: 4, attainedMs: 300 * hour }),
+      job('b', { queue: 'q', count: 4, attainedMs: 320 * hour }),
     ],
     wantWaiting: { b: 'NoRoom' },
   },

@@ -170,11 +170,12 @@ class Cycle {
     const hopeless = new Hopeless(fitter);
     for (let workload = line.next(); workload !== undefined; workload = line.next()) {
       const position = positions.get(workload.queue) ?? 0;
-      const refusal = hopeless.check(workload) ?? this.#tryStart(workload);
+      const known = hopeless.check(workload);
+      const refusal = known ?? this.#tryStart(workload);
       if (refusal === undefined) continue;
       positions.set(workload.queue, position + 1);
       this.#waiting.set(workload, { workload, refusal, position });
-      hopeless.learn(workload, refusal);
+      if (known === undefined) hopeless.learn(workload, refusal);
       this.#promiseTo(workload, refusal);
     }
     for (const workload of waiting) {
@@ -207,11 +208,11 @@ class Cycle {
     const { mayMove = true, mayStop = true, nowMs } = this.#scene;
     const { fitter, shares, workloads } = this.#parts;
     if (!mayMove && !mayStop) return;
-    let running: readonly Workload[] | undefined;
+    let running: Pick<Search, 'running' | 'runningOf'> | undefined;
     for (const { workload, refusal } of [...this.#waiting.values()]) {
       if (!this.#isUnstarted(workload) || !CURABLE.has(refusal.reason)) continue;
-      running ??= workloads.filter((one) => this.#isRunning(one));
-      const search: Search = { fitter, shares, nowMs, service: this.#service, running };
+      running ??= this.#listRunning(workloads);
+      const search: Search = { fitter, shares, nowMs, service: this.#service, ...running };
       const isCramped = refusal.reason === 'NoRoom' || refusal.reason === 'Topology';
       const moved = mayMove && isCramped ? consolidate(search, workload) : undefined;
       const victims = moved ?? (mayStop ? makeRoom(search, workload) : undefined);
@@ -296,6 +297,12 @@ class Cycle {
     this.#started.add(workload);
   }
 
+  #listRunning(workloads: readonly Workload[]): Pick<Search, 'running' | 'runningOf'> {
+    const { ledger } = this.#parts.fitter;
+    const running = workloads.filter((one) => this.#isRunning(one));
+    return { running, runningOf: Map.groupBy(running, (one) => ledger.queueOf(one)?.name ?? '') };
+  }
+
   /** Since before this cycle, and nothing is decided about it yet. */
   #isRunning(workload: Workload): boolean {
     return !this.#isUnstarted(workload) && !this.#isBusy(workload) && !this.#started.has(workload);
@@ -351,9 +358,11 @@ class Hopeless {
   #sortOf(workload: Workload): string | undefined {
     const { topology, subGroups = [], isExclusive = false, estimateMs, minMember, problem } = workload;
     const isPlain = topology === undefined && subGroups.length === 0 && !isExclusive && problem === undefined;
+    if (!isPlain) return undefined;
     const members = livingMembers(workload);
-    if (!isPlain || members.length < minMember || this.#fitter.ledger.countHeld(workload) > 0) return undefined;
-    const keys = new Set(members.map(({ demand }) => demand.key));
-    return keys.size === 1 ? `${[...keys][0]} ${workload.placement ?? ''} ${estimateMs ?? ''}` : undefined;
+    if (members.length < minMember || this.#fitter.ledger.countHeld(workload) > 0) return undefined;
+    const key = members[0]?.demand.key;
+    if (key === undefined || members.some(({ demand }) => demand.key !== key)) return undefined;
+    return `${key} ${workload.placement ?? ''} ${estimateMs ?? ''}`;
   }
 }

@@ -32,15 +32,17 @@ export interface Search {
   readonly nowMs: number;
   readonly service: Service;
   readonly running: readonly Workload[];
+  /** The same by name of their queue. */
+  readonly runningOf: ReadonlyMap<string, readonly Workload[]>;
 }
 
 /** Makes room for the workload and takes it. Undefined, and nothing changed, when stopping others would not do. */
 export function makeRoom(search: Search, workload: Workload): readonly Victim[] | undefined {
+  const preempted = stopSome(search, workload, listPreemptable(search, workload));
+  if (preempted !== undefined) return preempted;
   const { fitter } = search;
   const tasks = fitter.needed(workload).map((member) => fitter.classOf(member));
   const wanted = sumQuota(fitter.ledger, tasks);
-  const preempted = stopSome(search, workload, listPreemptable(search, workload));
-  if (preempted !== undefined) return preempted;
   return stopSome(search, workload, listReclaimable(search, workload, wanted));
 }
 
@@ -51,15 +53,16 @@ interface Candidate extends Victim {
 
 /** Others of the queue that it outranks, and what those of an equal priority can do without. */
 function listPreemptable(search: Search, workload: Workload): readonly Candidate[] {
-  const { running, nowMs, service } = search;
+  const { runningOf, nowMs, service } = search;
   const { ledger } = search.fitter;
   const queue = ledger.queueOf(workload);
   if (queue === undefined) return [];
   const outranks = (other: Workload) =>
     other.priority < workload.priority || (isByService(queue) && service.mayStop(workload, other));
-  const candidates = running.flatMap((other) => {
+  const candidates = (runningOf.get(queue.name) ?? []).flatMap((other) => {
     const isOutranked = other.priority <= workload.priority && other.isPreemptible && other.key !== workload.key;
-    if (!isOutranked || ledger.queueOf(other) !== queue) return [];
+    const hasSurplus = ledger.countHeld(other) > other.minMember;
+    if (!isOutranked || (!hasSurplus && !outranks(other))) return [];
     if (nowMs - (other.startedAtMs ?? nowMs) < queue.preemptMinRuntimeMs) return [];
     return candidatesOf(ledger, other, { cause: 'preempt', mayStop: () => true }).filter(
       ({ kind }) => kind === 'surplus' || outranks(other),
