@@ -5,12 +5,15 @@
  * Why two workloads never stop each other in turn: who reclaims holds no more than its fair share afterwards, at
  * every level below the common queue, and only what is beyond a fair share is ever reclaimed; shares follow from what
  * is asked for, which stopping does not change. Who preempts has strictly the larger priority, or, in a queue that
- * goes by service, has had strictly less (service.ts says why that comes to rest).
+ * goes by service, has had strictly less (service.ts says why that comes to rest). And preempting takes no queue
+ * further beyond its share than it was: a large workload in the place of a small one would be reclaimed, and what
+ * reclaims it be preempted in turn.
  */
 import type { Amounts } from '../amounts.ts';
 import type { Fitter } from './fit.ts';
 import { checkGates, sumQuota } from './gates.ts';
 import type { Holding, Ledger } from './ledger.ts';
+import { lineOf, type QueueNode } from '../queues/queue-tree.ts';
 import { isByService, type Service } from './service.ts';
 import { lineBelowCommon, type Shares } from './shares.ts';
 import type { Workload } from './workload.ts';
@@ -38,13 +41,17 @@ export interface Search {
 
 /** Makes room for the workload and takes it. Undefined, and nothing changed, when stopping others would not do. */
 export function makeRoom(search: Search, workload: Workload): readonly Victim[] | undefined {
-  const preempted = stopSome(search, workload, listPreemptable(search, workload));
+  const { fitter, shares } = search;
+  const growth = new Growth(fitter.ledger, shares, workload);
+  const preempted = stopSome(search, workload, { candidates: listPreemptable(search, workload), growth });
   if (preempted !== undefined) return preempted;
-  const { fitter } = search;
   const tasks = fitter.needed(workload).map((member) => fitter.classOf(member));
   const wanted = sumQuota(fitter.ledger, tasks);
-  return stopSome(search, workload, listReclaimable(search, workload, wanted));
+  return stopSome(search, workload, { candidates: listReclaimable(search, workload, wanted) });
 }
+
+/** Sums of shares are not exact. */
+const DUST = 1e-6;
 
 interface Candidate extends Victim {
   /** May it be stopped as things stand now? Asked right before. */
@@ -88,6 +95,30 @@ function listReclaimable(search: Search, workload: Workload, wanted: Amounts): r
     return mayStop() ? candidatesOf(ledger, other, { cause: 'reclaim', mayStop }) : [];
   });
   return byLoss(candidates, search);
+}
+
+/** Whether a queue, or one above it, has come to hold more than its fair share, and more than it held before. */
+class Growth {
+  readonly #before: ReadonlyMap<QueueNode, Amounts>;
+  readonly #ledger: Ledger;
+  readonly #shares: Shares;
+
+  constructor(ledger: Ledger, shares: Shares, workload: Workload) {
+    const queue = ledger.queueOf(workload);
+    const line = queue === undefined ? [] : lineOf(queue);
+    this.#before = new Map(line.map((level) => [level, { ...ledger.allocated.get(level.name) }]));
+    this.#ledger = ledger;
+    this.#shares = shares;
+  }
+
+  isUnfair(): boolean {
+    return [...this.#before].some(([level, before]) => {
+      const grown = Object.entries(this.#ledger.allocated.get(level.name) ?? {})
+        .filter(([resource, amount]) => amount > (before[resource] ?? 0) + DUST)
+        .map(([resource]) => [resource, 1] as const);
+      return this.#shares.isOver(level, Object.fromEntries(grown));
+    });
+  }
 }
 
 /** Members beyond the minimum one by one, the last first, and then the rest together. */
@@ -158,17 +189,17 @@ function byLoss(candidates: readonly Candidate[], { nowMs, service, fitter }: Se
 function stopSome(
   { fitter }: Search,
   workload: Workload,
-  candidates: readonly Candidate[],
+  { candidates, growth }: { readonly candidates: readonly Candidate[]; readonly growth?: Growth },
 ): readonly Victim[] | undefined {
   if (candidates.length === 0) return undefined;
   const { ledger } = fitter;
   fitter.isTelling = false;
   const stopped = findFewest(ledger, candidates.length, (count) => {
     const some = stopFirst(ledger, candidates, count);
-    return fitter.start(workload) === undefined ? some : undefined;
+    return fitter.start(workload) === undefined && growth?.isUnfair() !== true ? some : undefined;
   });
   fitter.isTelling = true;
-  return stopped === undefined ? undefined : letGoOn(fitter, workload, stopped);
+  return stopped === undefined ? undefined : letGoOn(fitter, workload, { stopped, growth });
 }
 
 /** Stops those of the first `count` that may be, in turn; a gang that lost its surplus may be stopped whole after. */
@@ -184,11 +215,19 @@ function stopFirst(ledger: Ledger, candidates: readonly Candidate[], count: numb
   return stopped;
 }
 
-function letGoOn(fitter: Fitter, workload: Workload, stopped: readonly Candidate[]): readonly Victim[] {
+function letGoOn(
+  fitter: Fitter,
+  workload: Workload,
+  { stopped, growth }: { readonly stopped: readonly Candidate[]; readonly growth: Growth | undefined },
+): readonly Victim[] {
   const victims: Victim[] = [];
   const gone = new Set<string>();
   for (const candidate of stopped.toReversed()) {
-    if (!gone.has(candidate.workload.key) && goBack(fitter, candidate.holdings)) continue;
+    const mark = fitter.ledger.mark();
+    if (!gone.has(candidate.workload.key) && goBack(fitter, candidate.holdings)) {
+      if (growth?.isUnfair() !== true) continue;
+      fitter.ledger.rollback(mark);
+    }
     if (candidate.kind === 'whole') gone.add(candidate.workload.key);
     const { kind, cause, holdings } = candidate;
     victims.push({ workload: candidate.workload, holdings, kind, cause, by: workload });
