@@ -1,9 +1,9 @@
 /** Each tenant of the Philly window 20000 in a queue of its own: finish-time fairness, and what stopping costs. */
-import type { QueueDeclaration } from '../src/scheduler/queues/queue-tree.ts';
+import { QUEUE_DEFAULTS, type QueueDeclaration } from '../src/scheduler/queues/queue-tree.ts';
 import { measureFairness, summarizeJobs } from '../src/scheduler/simulate/job-summary.ts';
 import { type JobOutcome, simulateJobs, type TraceJob } from '../src/scheduler/simulate/jobs.ts';
 import type { Bench, Figure } from './measure.ts';
-import { engineOf, QUEUE, readPhillyJobs, TIMES, TUNED, takeWindow, tell } from './philly.ts';
+import { engineOf, readPhillyJobs, TIMES, TUNED, takeWindow, tell } from './philly.ts';
 
 /** Takes about six minutes: the largest tenant alone on its part of the nodes waits for days. */
 export const bench: Bench = async () => {
@@ -14,7 +14,7 @@ export const bench: Bench = async () => {
 /** Each tenant of the window in a queue of its own, all of one weight; against 1/n of the nodes for itself. */
 function measureTenants(jobs: readonly TraceJob[], order: QueueDeclaration['order'], nodes: number): Figure[] {
   const tenants = [...new Set(jobs.map(({ tenant }) => tenant))].sort();
-  const queues = tenants.map((name) => ({ ...QUEUE, name, order }));
+  const queues = tenants.map((name) => ({ ...QUEUE_DEFAULTS, name, order }));
   const simulate = (some: readonly TraceJob[], on: number): readonly JobOutcome[] =>
     simulateJobs(
       some,
