@@ -22,7 +22,7 @@ export const TUNED = [
   [20_000, 50],
 ] as const;
 /** Nobody is moved before it has run an hour; between tenants that would hold up what is theirs as well. */
-export const QUEUE = { ...QUEUE_DEFAULTS, reclaimMinRuntimeMs: 3_600_000 } as const;
+export const QUEUE = QUEUE_DEFAULTS;
 
 /** Its first 45,000 jobs. @throws when the trace is not there; PHILLY_DATA names its folder. */
 export function readPhillyJobs(): readonly TraceJob[] {

@@ -30,6 +30,12 @@ export const QueueSpec = z.object({
     ),
   userLimit: Amounts.default({}).describe('What the workloads of one user may hold at most.'),
   reclaimMinRuntimeSeconds: Seconds.describe('Its workloads run at least so long before other queues take back room.'),
+  moveMinRuntimeSeconds: z
+    .number()
+    .int()
+    .min(0)
+    .default(3600)
+    .describe('Its workloads run at least so long before they are moved to make room: a move costs what is not saved.'),
   preemptMinRuntimeSeconds: Seconds.describe('The same before a larger priority of the queue itself does.'),
 });
 

@@ -51,7 +51,7 @@ function hasRoomInAll(fitter: Fitter, workload: Workload): boolean {
 /** Whether it has run for as long as its queue promises. */
 function isSettled(other: Workload, nowMs: number, ledger: Ledger): boolean {
   const queue = ledger.queueOf(other);
-  return nowMs - (other.startedAtMs ?? nowMs) >= (queue?.reclaimMinRuntimeMs ?? 0);
+  return nowMs - (other.startedAtMs ?? nowMs) >= (queue?.moveMinRuntimeMs ?? 0);
 }
 
 interface Moved {

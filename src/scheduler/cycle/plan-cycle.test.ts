@@ -142,9 +142,18 @@ const cases: Record<string, Case> = {
   },
   'moves others together when that makes the room, and stops nobody': {
     nodes: two,
-    workloads: [job('a', { on: ['n1'] }), job('b', { on: ['n2'] }), job('big', { count: 4 })],
+    workloads: [
+      job('a', { on: ['n1'], startedAtMs: -hour }),
+      job('b', { on: ['n2'], startedAtMs: -hour }),
+      job('big', { count: 4 }),
+    ],
     wantVictims: ['a consolidate'],
     wantWaiting: { big: 'Nominated' },
+  },
+  'moves nobody in his first hour': {
+    nodes: two,
+    workloads: [job('a', { on: ['n1'] }), job('b', { on: ['n2'] }), job('big', { count: 4 })],
+    wantWaiting: { big: 'NoRoom' },
   },
   'moves nobody who would find no place': {
     nodes: two,

@@ -26,6 +26,7 @@ export function readQueue({ metadata, spec }: Queue): QueueDeclaration {
     order: spec.order,
     userLimit: toAmounts(spec.userLimit),
     reclaimMinRuntimeMs: spec.reclaimMinRuntimeSeconds * 1000,
+    moveMinRuntimeMs: spec.moveMinRuntimeSeconds * 1000,
     preemptMinRuntimeMs: spec.preemptMinRuntimeSeconds * 1000,
   };
 }

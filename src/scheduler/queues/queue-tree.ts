@@ -21,6 +21,8 @@ export interface QueueDeclaration {
   readonly userLimit: Amounts;
   /** A workload of this queue runs at least so long before another queue takes its room, and one of its own queue. */
   readonly reclaimMinRuntimeMs: number;
+  /** And at least so long before it is moved to make room. */
+  readonly moveMinRuntimeMs: number;
   readonly preemptMinRuntimeMs: number;
 }
 
@@ -48,6 +50,7 @@ export const QUEUE_DEFAULTS = {
   order: 'Priority',
   userLimit: {},
   reclaimMinRuntimeMs: 0,
+  moveMinRuntimeMs: 3_600_000,
   preemptMinRuntimeMs: 0,
 } as const satisfies Omit<QueueDeclaration, 'name'>;
 
