@@ -40,7 +40,8 @@ test('withLock() takes over from a holder that was killed', async () => {
   writeFileSync(path, '');
   const script = `
     import { withLock } from ${JSON.stringify(join(import.meta.dirname, 'environment-lock.ts'))};
-    const hold = () => { setInterval(() => {}, 1e6); console.log('held'); };
+    // Kept where it can be reached: a promise that nobody can settle is collected, and the lock with it.
+    const hold = (resolve) => { globalThis.resolve = resolve; setInterval(() => {}, 1e6); console.log('held'); };
     await withLock(${JSON.stringify(path)}, () => new Promise(hold));
   `;
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
