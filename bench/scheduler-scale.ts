@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { podGroup } from '../src/kinds/pod-group/kind.ts';
 import type { KubeObject } from '../src/kube/object.ts';
 import { POD_GROUP_LABEL } from '../src/kube/pod.ts';
+import { isStatusError } from '../src/kube/status-error.ts';
 import { WELL_KNOWN } from '../src/kube/well-known.ts';
 import { type Bench, type Figure, percentile, residentMb } from './measure.ts';
 import { addNode, addPod, addQueue, forEachIndex, inWorld, waitFor, type World } from './scheduler-world.ts';
@@ -195,8 +196,13 @@ class KueueRun {
     await sleep(sort.runMs);
     const done = { name, namespace: 'default', subresource: 'status' as const, type: 'merge' as const };
     if (!this.#madeAtMs.has(name)) return;
-    await this.#client.patch(WELL_KNOWN.Pod, { ...done, body: { status: { phase: 'Succeeded' } } });
-    this.#madeAtMs.delete(name);
+    try {
+      await this.#client.patch(WELL_KNOWN.Pod, { ...done, body: { status: { phase: 'Succeeded' } } });
+    } catch (error) {
+      if (isStatusError(error, 'NotFound')) return; // why: it was stopped for another at this moment
+      throw error;
+    }
+    if (!this.#madeAtMs.delete(name)) return;
     this.ended += 1;
     this.lastEndMs = performance.now();
   }
