@@ -50,7 +50,7 @@ const TROUBLE_MS = 5_000;
 export function startScheduler(options: SchedulerOptions): Scheduler {
   const { client, clock, report } = options;
   const informerOf = <T extends KubeObject>(ref: ResourceRef): Informer<T> =>
-    createInformer<T>({ client, clock, report, ref });
+    createInformer<T>({ client, clock, report, ref, keepsManagers: false });
   const sources = {
     pods: informerOf<Pod>(WELL_KNOWN.Pod),
     nodes: informerOf<Node>(WELL_KNOWN.Node),
