@@ -14,6 +14,7 @@ const NOT_BENCHES = new Set([
   'openb',
   'scheduler-process',
   'scheduler-world',
+  'philly',
 ]);
 const known = globSync('*.ts', { cwd: FOLDER })
   .map((file) => basename(file, '.ts'))

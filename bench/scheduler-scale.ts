@@ -10,7 +10,7 @@ import { POD_GROUP_LABEL } from '../src/kube/pod.ts';
 import { isStatusError } from '../src/kube/status-error.ts';
 import { WELL_KNOWN } from '../src/kube/well-known.ts';
 import { type Bench, type Figure, percentile, residentMb } from './measure.ts';
-import { addNode, addPod, addQueue, forEachIndex, inWorld, waitFor, type World } from './scheduler-world.ts';
+import { addNode, addPod, addQueue, forEachIndex, inWorld, type World, waitFor } from './scheduler-world.ts';
 
 const SCALE = Number(process.env['SCALE'] ?? '1');
 /** No case waits longer for the scheduler; what was not done by then is said in the figures. */

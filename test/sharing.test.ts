@@ -20,9 +20,17 @@ import type { KubeObject, ObjectOf, ResourceRef } from '../src/kube/object.ts';
 import { type Node, POD_GROUP_LABEL, type Pod } from '../src/kube/pod.ts';
 import { WELL_KNOWN } from '../src/kube/well-known.ts';
 import { createSchedulingAdmission } from '../src/scheduler/admission.ts';
+import { hasUpstreamGroups, UPSTREAM_POD_GROUP } from '../src/scheduler/objects/upstream-groups.ts';
 import { type Scheduler, startScheduler } from '../src/scheduler/scheduler.ts';
 import { startCluster } from './cluster.ts';
 import { until } from './until.ts';
+
+interface PodShape {
+  readonly gang?: string;
+  readonly finalizer?: string;
+  /** A pod group of Kubernetes' own. */
+  readonly upstream?: string;
+}
 
 class House {
   readonly client: ApiClient;
@@ -70,7 +78,7 @@ class House {
     await this.client.patch(WELL_KNOWN.Node, { name, type: 'merge', body: { metadata: { annotations } } });
   }
 
-  addPod(name: string, request: object, { gang, finalizer }: { gang?: string; finalizer?: string } = {}): Promise<Pod> {
+  addPod(name: string, request: object, { gang, finalizer, upstream }: PodShape = {}): Promise<Pod> {
     return this.client.create<Pod>(WELL_KNOWN.Pod, {
       apiVersion: 'v1',
       kind: 'Pod',
@@ -83,6 +91,7 @@ class House {
       },
       spec: {
         schedulerName: 'athanor',
+        ...(upstream !== undefined && { schedulingGroup: { podGroupName: upstream } }),
         // why: there is no kubelet that would end it
         terminationGracePeriodSeconds: 0,
         containers: [{ name: 'main', image: 'athanor', resources: { requests: { cpu: '1' } } }],
@@ -249,6 +258,36 @@ test('reserved room is for those who name it', () =>
     await until('one member to be in use', async () => (await status())?.used === 1);
     await house.client.delete(reservation, 'demo');
     await house.untilBound('guest-0', 'stranger');
+  }));
+
+test("Kubernetes' own pod groups start whole too, where there are any", () =>
+  inHouse(async (house) => {
+    const schema = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
+    await house.client.create<KubeObject>(WELL_KNOWN.CustomResourceDefinition, {
+      apiVersion: 'apiextensions.k8s.io/v1',
+      kind: 'CustomResourceDefinition',
+      metadata: { name: 'podgroups.scheduling.k8s.io' },
+      spec: {
+        group: 'scheduling.k8s.io',
+        scope: 'Namespaced',
+        names: { kind: 'PodGroup', plural: 'podgroups' },
+        versions: [{ name: 'v1beta1', served: true, storage: true, schema: { openAPIV3Schema: schema } }],
+      },
+    } as KubeObject); // why: a CRD is an object
+    const group = {
+      apiVersion: 'scheduling.k8s.io/v1beta1',
+      kind: 'PodGroup',
+      metadata: { name: 'g', namespace: 'default' },
+      spec: { schedulingPolicy: { gang: { minCount: 2 } } },
+    };
+    await until('the API to serve them', () => hasUpstreamGroups(house.client));
+    await house.client.create<KubeObject>(UPSTREAM_POD_GROUP, group);
+    await house.addNode('n', 2);
+    house.schedule();
+    await house.addPod('g-0', {}, { upstream: 'g' });
+    await house.waiting('g-0', /has 1 of 2 members/);
+    await house.addPod('g-1', {}, { upstream: 'g' });
+    await house.untilBound('g-0', 'g-1');
   }));
 
 const refused: Record<string, { readonly ref: ResourceRef; readonly spec: object; readonly want: RegExp }> = {

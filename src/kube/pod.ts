@@ -129,6 +129,7 @@ export interface PodSpec {
   readonly hostname?: string;
   readonly subdomain?: string;
   readonly priority?: number;
+  readonly schedulingGroup?: { readonly podGroupName?: string };
 }
 
 export interface ContainerState {

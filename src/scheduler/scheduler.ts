@@ -8,6 +8,7 @@ import { createInformer } from '../client/informer.ts';
 import type { ApiClient, Informer } from '../client/types.ts';
 import { deviceClass } from '../kinds/device-class/kind.ts';
 import { nodePool } from '../kinds/node-pool/kind.ts';
+import type { PodGroup } from '../kinds/pod-group/kind.ts';
 import { podGroup } from '../kinds/pod-group/kind.ts';
 import { queue } from '../kinds/queue/kind.ts';
 import { reservation } from '../kinds/reservation/kind.ts';
@@ -16,12 +17,17 @@ import type { Node, Pod } from '../kube/pod.ts';
 import { WELL_KNOWN } from '../kube/well-known.ts';
 import { Decider } from './live/decider.ts';
 import { EventQueue } from './live/event-queue.ts';
-import { SchedulerMetrics } from './live/metrics.ts';
 import { isNodeChanged, isPodChanged } from './live/matters.ts';
+import { SchedulerMetrics } from './live/metrics.ts';
 import type { DeviceClass, Sources } from './live/read-scene.ts';
 import type { NodePool, Queue } from './objects/read-queues.ts';
 import type { Reservation } from './objects/read-reservations.ts';
-import type { PodGroup } from './objects/read-workloads.ts';
+import {
+  hasUpstreamGroups,
+  UPSTREAM_POD_GROUP,
+  type UpstreamGroup,
+  UpstreamGroups,
+} from './objects/upstream-groups.ts';
 import { DEFAULT_POLICY, type PolicyName } from './placement/policies.ts';
 
 export interface SchedulerOptions {
@@ -51,7 +57,8 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
   const { client, clock, report } = options;
   const informerOf = <T extends KubeObject>(ref: ResourceRef): Informer<T> =>
     createInformer<T>({ client, clock, report, ref, keepsManagers: false });
-  const sources = {
+  const upstream = new Upstream(options, () => loop.request());
+  const own = {
     pods: informerOf<Pod>(WELL_KNOWN.Pod),
     nodes: informerOf<Node>(WELL_KNOWN.Node),
     groups: informerOf<PodGroup>(podGroup),
@@ -59,15 +66,17 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
     classes: informerOf<DeviceClass>(deviceClass),
     pools: informerOf<NodePool>(nodePool),
     reservations: informerOf<Reservation>(reservation),
-  } satisfies Sources;
-  const informers = Object.values(sources);
+  };
+  const groups = { list: () => [...own.groups.list(), ...upstream.list()] };
+  const sources: Sources = { ...own, groups };
+  const informers = Object.values(own);
   const metrics = new SchedulerMetrics();
   const events = new EventQueue(createEventRecorder({ client, clock, component: 'athanor-scheduler', report }));
   const policy = options.policy ?? DEFAULT_POLICY;
   const again = (delayMs: number) => loop.request(delayMs);
   const decider = new Decider({ ...options, policy, sources, metrics, events, again });
   const loop = new Loop(clock, async () => {
-    await Promise.all(informers.map(({ synced }) => synced));
+    await Promise.all([upstream, ...informers].map(({ synced }) => synced));
     try {
       return await decider.decide();
     } catch (error) {
@@ -75,8 +84,8 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
       return TROUBLE_MS;
     }
   });
-  const synced = Promise.all(informers.map((informer) => informer.synced)).then(() => loop.request());
-  const { pods, nodes, ...others } = sources;
+  const synced = Promise.all([upstream, ...informers].map((informer) => informer.synced)).then(() => loop.request());
+  const { pods, nodes, ...others } = own;
   for (const informer of Object.values(others)) informer.onChange(() => loop.request());
   nodes.onChange(({ object, previous }) => (isNodeChanged(previous, object) ? loop.request() : undefined));
   pods.onChange(({ type, object, previous }) => {
@@ -91,9 +100,37 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
       await loop.close();
       await decider.close();
       await events.close();
-      for (const informer of informers) informer.close();
+      for (const informer of [upstream, ...informers]) informer.close();
     },
   };
+}
+
+/** Kubernetes' own pod groups, where the API server has them when the scheduler starts. */
+class Upstream {
+  readonly synced: Promise<void>;
+  readonly #groups = new UpstreamGroups();
+  #informer: Informer<UpstreamGroup> | undefined;
+  #isClosed = false;
+
+  constructor({ client, clock, report }: SchedulerOptions, onChange: () => void) {
+    this.synced = hasUpstreamGroups(client)
+      .then(async (isThere) => {
+        if (!isThere || this.#isClosed) return;
+        this.#informer = createInformer<UpstreamGroup>({ client, clock, report, ref: UPSTREAM_POD_GROUP });
+        this.#informer.onChange(onChange);
+        await this.#informer.synced;
+      })
+      .catch(report);
+  }
+
+  list(): readonly PodGroup[] {
+    return this.#groups.read(this.#informer?.list() ?? []);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#informer?.close();
+  }
 }
 
 /** Runs work soon after it was asked for; many requests make one run, and never two at a time. */

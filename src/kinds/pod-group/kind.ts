@@ -1,6 +1,7 @@
 /** PodGroup: pods that start together or not at all. The scheduler honours it; nothing reconciles it. */
 import { z } from 'zod';
 import { defineKind } from '../../kube/kind.ts';
+import type { ObjectOf } from '../../kube/object.ts';
 import { SCHEDULING_FIELDS, Topology } from '../fields/scheduling.ts';
 import { Conditions } from '../fields/status.ts';
 
@@ -41,6 +42,9 @@ export const PodGroupStatus = z.object({
 
 export type PodGroupSpec = z.infer<typeof PodGroupSpec>;
 export type PodGroupStatus = z.infer<typeof PodGroupStatus>;
+
+/** A PodGroup object. */
+export type PodGroup = ObjectOf<PodGroupSpec, PodGroupStatus>;
 
 /** Label by which a pod joins a part of its group. */
 export const POD_SUB_GROUP_LABEL = 'athanor.dev/pod-sub-group';

@@ -193,6 +193,15 @@ const cases: Record<string, Case> = {
     wantStarts: ['short-0 on n1'],
     wantWaiting: { big: 'NoRoom', long: 'Reserved' },
   },
+  'lets a larger priority take no more than its share in the place of a small one': {
+    queues: [queue('p'), queue('q')],
+    workloads: [
+      job('small', { queue: 'p', on: ['n1'] }),
+      job('large', { queue: 'p', count: 4, priority: 1 }),
+      job('large too', { queue: 'q', count: 4 }),
+    ],
+    wantWaiting: { large: 'NoRoom', 'large too': 'NoRoom' },
+  },
   'by service, starts first who has had least': {
     queues: [queue('q', { order: 'LeastAttainedService' })],
     scene: { nowMs: 100 * hour },
@@ -228,7 +237,7 @@ const cases: Record<string, Case> = {
     scene: { nowMs: 100 * hour },
     workloads: [
       job('a', { queue: 'q', count: 4, on: ['n1'], attainedMs: 390 * hour }),
-      job('b', { queue: 'q', count: 4, attainedMs: 300 * hour }),
+      job('b', { queue: 'q', count: 4, attainedMs: 320 * hour }),
     ],
     wantWaiting: { b: 'NoRoom' },
   },

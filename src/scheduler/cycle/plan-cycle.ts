@@ -180,11 +180,12 @@ class Cycle {
     const hopeless = new Hopeless(fitter);
     for (let workload = line.next(); workload !== undefined; workload = line.next()) {
       const position = positions.get(workload.queue) ?? 0;
-      const refusal = hopeless.check(workload) ?? this.#tryStart(workload);
+      const known = hopeless.check(workload);
+      const refusal = known ?? this.#tryStart(workload);
       if (refusal === undefined) continue;
       positions.set(workload.queue, position + 1);
       this.#waiting.set(workload, { workload, refusal, position });
-      hopeless.learn(workload, refusal);
+      if (known === undefined) hopeless.learn(workload, refusal);
       this.#promiseTo(workload, refusal);
     }
     for (const workload of waiting) {
@@ -221,14 +222,14 @@ class Cycle {
     const { mayMove = true, mayStop = true, nowMs } = this.#scene;
     const { fitter, shares, workloads } = this.#parts;
     if (!mayMove && !mayStop) return;
-    let running: readonly Workload[] | undefined;
+    let running: Pick<Search, 'running' | 'runningOf'> | undefined;
     const futile = new Futile(fitter);
     for (const { workload, refusal } of [...this.#waiting.values()]) {
       if (!this.#isUnstarted(workload) || !CURABLE.has(refusal.reason)) continue;
       const key = futile.keyOf(workload, refusal);
       if (futile.has(key)) continue;
-      running ??= workloads.filter((one) => this.#isRunning(one));
-      const search: Search = { fitter, shares, nowMs, service: this.#service, running };
+      running ??= this.#listRunning(workloads);
+      const search: Search = { fitter, shares, nowMs, service: this.#service, ...running };
       const isCramped = refusal.reason === 'NoRoom' || refusal.reason === 'Topology';
       const moved = mayMove && isCramped ? consolidate(search, workload) : undefined;
       const victims = moved ?? (mayStop ? makeRoom(search, workload) : undefined);
@@ -239,7 +240,7 @@ class Cycle {
       this.#keepRoom(workload, victims);
       futile.clear();
       // why: who was stopped or moved is busy now, and nobody has begun to run
-      running = running.filter((one) => !this.#isBusy(one));
+      running = this.#listRunning(running.running);
     }
   }
 
@@ -329,6 +330,12 @@ class Cycle {
     const holdings = ledger.holdingsOf(workload).filter(({ member }) => keys.includes(member.key));
     this.#starts.push({ workload, holdings });
     this.#started.add(workload);
+  }
+
+  #listRunning(workloads: readonly Workload[]): Pick<Search, 'running' | 'runningOf'> {
+    const { ledger } = this.#parts.fitter;
+    const running = workloads.filter((one) => this.#isRunning(one));
+    return { running, runningOf: Map.groupBy(running, (one) => ledger.queueOf(one)?.name ?? '') };
   }
 
   /** Since before this cycle, and nothing is decided about it yet. */

@@ -11,19 +11,19 @@ const cases: Record<string, { readonly ask: Ask; readonly wantHours: number; rea
   'who has run all the time, in device-hours': {
     ask: { count: 4, attainedMs: 400 * hour },
     wantHours: 400,
-    wantLevel: 4,
-  },
-  'who has run half the time as half of it': {
-    ask: { count: 4, attainedMs: 200 * hour },
-    wantHours: 100,
     wantLevel: 3,
   },
-  'shares of devices as parts': { ask: { milli: 500, attainedMs: 25 * hour }, wantHours: 12.5, wantLevel: 1 },
-  'who has no devices as one': { ask: { count: 0, attainedMs: 100 * hour }, wantHours: 100, wantLevel: 3 },
+  'who has run half the time as a quarter of it': {
+    ask: { count: 4, attainedMs: 200 * hour },
+    wantHours: 50,
+    wantLevel: 2,
+  },
+  'shares of devices as parts': { ask: { milli: 500, attainedMs: 25 * hour }, wantHours: 6.25, wantLevel: 1 },
+  'who has no devices as one': { ask: { count: 0, attainedMs: 100 * hour }, wantHours: 100, wantLevel: 2 },
   'an elastic gang against what it needs at least': {
     ask: { size: 4, minMember: 1, attainedMs: 100 * hour },
     wantHours: 100,
-    wantLevel: 3,
+    wantLevel: 2,
   },
 };
 
@@ -39,7 +39,7 @@ for (const [sentence, { ask, wantHours, wantLevel }] of Object.entries(cases)) {
 test('Service.of() falls while a workload waits', () => {
   const workload = job('a', { attainedMs: 10 * hour });
   const [early = 0, late = 0] = [20, 40].map((hours) => new Service(hours * hour).of(workload));
-  assert.equal(early, 2 * late);
+  assert.equal(early, 4 * late);
 });
 
 test('Service.mayStop() wants a quantum, and twice as much', () => {

@@ -2,7 +2,7 @@
  * Who had least goes first, without a word on how long anybody will run: least attained service in few levels, as in
  * Tiresias' 2D-LAS (Gu et al., NSDI 2019), with ageing. What a workload has had counts as
  *
- *   x = attained x (attained / what it would have had, had it run since it came)
+ *   x = attained x (attained / what it would have had, had it run since it came)^2
  *
  * in device-time: the first factor puts large and long ones behind, the second brings those forward that mostly wait,
  * so that nobody starves. Between one priority of a queue a waiting workload a may stop a running workload b when
@@ -19,8 +19,8 @@ import type { QueueNode } from '../queues/queue-tree.ts';
 import { livingMembers, type Member, type Workload } from './workload.ts';
 
 const HOUR_MS = 3_600_000;
-/** Device-time that nobody of equal priority interrupts, and the end of the first level: 3.2 device-hours. */
-export const QUANTUM_MS = 3.2 * HOUR_MS;
+/** Device-time that nobody of equal priority interrupts, and the end of the first level: five device-hours. */
+export const QUANTUM_MS = 5 * HOUR_MS;
 /** Each level reaches as many times as far as the one before. */
 const LEVEL_FACTOR = 5;
 /** How much more than the one that waits somebody must have had to be stopped for it. */
@@ -41,7 +41,7 @@ export class Service {
     if (known !== undefined) return known;
     const { attainedMs = 0 } = workload;
     const ageMs = Math.max(1, this.#nowMs - workload.createdAtMs);
-    const service = attainedMs * Math.min(1, attainedMs / (ageMs * devicesAsked(workload)));
+    const service = attainedMs * Math.min(1, attainedMs / (ageMs * devicesAsked(workload))) ** 2;
     this.#known.set(workload, service);
     return service;
   }

@@ -22,11 +22,18 @@ export class Shares {
   /** All there is to share, by resource. */
   readonly capacity: Amounts;
   readonly #ledger: Ledger;
+  /**
+   * Resources of which somebody is guaranteed something, or all when nobody is: only these are taken back. Of what
+   * nobody is promised, whoever comes first has it.
+   */
+  readonly #isPromised: (resource: string) => boolean;
   /** By queue, with the version of the ledger: they are asked for a thousand times between two steps. */
   readonly #saturations = new Map<string, { readonly version: number; readonly saturation: number }>();
 
   constructor(ledger: Ledger, { workloads, usage, usageStrength = 0 }: SharesOptions) {
     this.#ledger = ledger;
+    const promised = new Set([...ledger.tree.byName.values()].flatMap(({ guaranteed }) => Object.keys(guaranteed)));
+    this.#isPromised = (resource) => promised.size === 0 || promised.has(resource);
     this.capacity = capacityOf(ledger);
     this.fair = computeFairShares({
       tree: ledger.tree,
@@ -51,7 +58,7 @@ export class Shares {
     const fair = this.fair.get(name) ?? {};
     let most = 0;
     for (const [resource, amount] of Object.entries(this.#ledger.allocated.get(name) ?? {})) {
-      if (amount <= DUST) continue;
+      if (amount <= DUST || !this.#isPromised(resource)) continue;
       const share = fair[resource] ?? 0;
       most = Math.max(most, share <= DUST ? Number.MAX_VALUE : amount / share);
     }
@@ -63,7 +70,8 @@ export class Shares {
     const held = this.#ledger.allocated.get(name) ?? {};
     const fair = this.fair.get(name) ?? {};
     return Object.entries(more).every(
-      ([resource, amount]) => amount <= 0 || (held[resource] ?? 0) + amount <= (fair[resource] ?? 0) + DUST,
+      ([resource, amount]) =>
+        amount <= 0 || !this.#isPromised(resource) || (held[resource] ?? 0) + amount <= (fair[resource] ?? 0) + DUST,
     );
   }
 
@@ -72,7 +80,8 @@ export class Shares {
     const held = this.#ledger.allocated.get(name) ?? {};
     const fair = this.fair.get(name) ?? {};
     return Object.entries(wanted).some(
-      ([resource, amount]) => amount > 0 && (held[resource] ?? 0) > (fair[resource] ?? 0) + DUST,
+      ([resource, amount]) =>
+        amount > 0 && this.#isPromised(resource) && (held[resource] ?? 0) > (fair[resource] ?? 0) + DUST,
     );
   }
 }

@@ -5,14 +5,16 @@
  * Why two workloads never stop each other in turn: who reclaims holds no more than its fair share afterwards, at
  * every level below the common queue, and only what is beyond a fair share is ever reclaimed; shares follow from what
  * is asked for, which stopping does not change. Who preempts has strictly the larger priority, or, in a queue that
- * goes by service, has had strictly less (service.ts says why that comes to rest).
+ * goes by service, has had strictly less (service.ts says why that comes to rest). And preempting takes no queue
+ * further beyond its share than it was: a large workload in the place of a small one would be reclaimed, and what
+ * reclaims it be preempted in turn.
  */
 import type { Amounts } from '../amounts.ts';
+import { lineOf, type QueueNode } from '../queues/queue-tree.ts';
 import type { Fitter } from './fit.ts';
 import { checkGates, sumQuota } from './gates.ts';
 import type { Holding, Ledger } from './ledger.ts';
 import { isByService, type Service } from './service.ts';
-import type { QueueNode } from '../queues/queue-tree.ts';
 import { lineBelowCommon, type Shares } from './shares.ts';
 import type { Workload } from './workload.ts';
 
@@ -33,17 +35,23 @@ export interface Search {
   readonly nowMs: number;
   readonly service: Service;
   readonly running: readonly Workload[];
+  /** The same by name of their queue. */
+  readonly runningOf: ReadonlyMap<string, readonly Workload[]>;
 }
 
 /** Makes room for the workload and takes it. Undefined, and nothing changed, when stopping others would not do. */
 export function makeRoom(search: Search, workload: Workload): readonly Victim[] | undefined {
-  const { fitter } = search;
+  const { fitter, shares } = search;
+  const growth = new Growth(fitter.ledger, shares, workload);
+  const preempted = stopSome(search, workload, { candidates: listPreemptable(search, workload), growth });
+  if (preempted !== undefined) return preempted;
   const tasks = fitter.needed(workload).map((member) => fitter.classOf(member));
   const wanted = sumQuota(fitter.ledger, tasks);
-  const preempted = stopSome(search, workload, listPreemptable(search, workload));
-  if (preempted !== undefined) return preempted;
-  return stopSome(search, workload, listReclaimable(search, workload, wanted));
+  return stopSome(search, workload, { candidates: listReclaimable(search, workload, wanted) });
 }
+
+/** Sums of shares are not exact. */
+const DUST = 1e-6;
 
 interface Candidate extends Victim {
   /** May it be stopped as things stand now? Asked right before. */
@@ -52,15 +60,16 @@ interface Candidate extends Victim {
 
 /** Others of the queue that it outranks, and what those of an equal priority can do without. */
 function listPreemptable(search: Search, workload: Workload): readonly Candidate[] {
-  const { running, nowMs, service } = search;
+  const { runningOf, nowMs, service } = search;
   const { ledger } = search.fitter;
   const queue = ledger.queueOf(workload);
   if (queue === undefined) return [];
   const outranks = (other: Workload) =>
     other.priority < workload.priority || (isByService(queue) && service.mayStop(workload, other));
-  const candidates = running.flatMap((other) => {
+  const candidates = (runningOf.get(queue.name) ?? []).flatMap((other) => {
     const isOutranked = other.priority <= workload.priority && other.isPreemptible && other.key !== workload.key;
-    if (!isOutranked || ledger.queueOf(other) !== queue) return [];
+    const hasSurplus = ledger.countHeld(other) > other.minMember;
+    if (!isOutranked || (!hasSurplus && !outranks(other))) return [];
     if (nowMs - (other.startedAtMs ?? nowMs) < queue.preemptMinRuntimeMs) return [];
     return candidatesOf(ledger, other, { cause: 'preempt', mayStop: () => true }).filter(
       ({ kind }) => kind === 'surplus' || outranks(other),
@@ -99,6 +108,30 @@ function findReclaim(
   if (line.length === 0 || !mine.every((level) => shares.allows(level, wanted))) return undefined;
   const mayStop = () => line.every((level) => shares.isOver(level, wanted));
   return mayStop() ? mayStop : undefined;
+}
+
+/** Whether a queue, or one above it, has come to hold more than its fair share, and more than it held before. */
+class Growth {
+  readonly #before: ReadonlyMap<QueueNode, Amounts>;
+  readonly #ledger: Ledger;
+  readonly #shares: Shares;
+
+  constructor(ledger: Ledger, shares: Shares, workload: Workload) {
+    const queue = ledger.queueOf(workload);
+    const line = queue === undefined ? [] : lineOf(queue);
+    this.#before = new Map(line.map((level) => [level, { ...ledger.allocated.get(level.name) }]));
+    this.#ledger = ledger;
+    this.#shares = shares;
+  }
+
+  isUnfair(): boolean {
+    return [...this.#before].some(([level, before]) => {
+      const grown = Object.entries(this.#ledger.allocated.get(level.name) ?? {})
+        .filter(([resource, amount]) => amount > (before[resource] ?? 0) + DUST)
+        .map(([resource]) => [resource, 1] as const);
+      return this.#shares.isOver(level, Object.fromEntries(grown));
+    });
+  }
 }
 
 /** Members beyond the minimum one by one, the last first, and then the rest together. */
@@ -163,6 +196,12 @@ function byLoss(candidates: readonly Candidate[], { nowMs, service, fitter }: Se
     .map(({ candidate }) => candidate);
 }
 
+interface Choice {
+  readonly candidates: readonly Candidate[];
+  /** Set where nobody may come to hold more than his share by it. */
+  readonly growth?: Growth | undefined;
+}
+
 /**
  * Stops the first candidates, the fewest with which the workload fits; then lets those go on that turn out not to be
  * in the way, the last first.
@@ -170,17 +209,44 @@ function byLoss(candidates: readonly Candidate[], { nowMs, service, fitter }: Se
 function stopSome(
   { fitter }: Search,
   workload: Workload,
-  candidates: readonly Candidate[],
+  { candidates, growth }: Choice,
 ): readonly Victim[] | undefined {
   if (candidates.length === 0) return undefined;
-  const { ledger } = fitter;
   fitter.isTelling = false;
-  const stopped = findFewest(ledger, candidates.length, (count) => {
-    const some = stopFirst(ledger, candidates, count);
-    return fitter.start(workload) === undefined ? some : undefined;
-  });
+  let stopped = stopFewest(fitter, workload, { candidates, growth });
+  // why: those who come first may use up what their queue can be asked for, on nodes where it helps nobody
+  for (const onNode of stopped === undefined ? groupByNode(candidates) : []) {
+    stopped = stopFewest(fitter, workload, { candidates: onNode, growth });
+    if (stopped !== undefined) break;
+  }
   fitter.isTelling = true;
-  return stopped === undefined ? undefined : letGoOn(fitter, workload, stopped);
+  return stopped === undefined ? undefined : letGoOn(fitter, workload, { stopped, growth });
+}
+
+function stopFewest(
+  fitter: Fitter,
+  workload: Workload,
+  { candidates, growth }: Choice,
+): readonly Candidate[] | undefined {
+  return findFewest(fitter.ledger, candidates.length, (count) => {
+    const some = stopFirst(fitter.ledger, candidates, count);
+    return fitter.start(workload) === undefined && growth?.isUnfair() !== true ? some : undefined;
+  });
+}
+
+/** Nodes on which it is tried to stop others one node at a time. */
+const MOST_NODES = 64;
+
+/** By the node of the first holding, in the order of the first candidate of each. */
+function groupByNode(candidates: readonly Candidate[]): readonly (readonly Candidate[])[] {
+  const groups = new Map<number, Candidate[]>();
+  for (const candidate of candidates) {
+    const node = candidate.holdings[0]?.placement.node ?? -1;
+    const group = groups.get(node) ?? [];
+    groups.set(node, group);
+    group.push(candidate);
+  }
+  return groups.size < 2 ? [] : [...groups.values()].slice(0, MOST_NODES);
 }
 
 /** Stops those of the first `count` that may be, in turn; a gang that lost its surplus may be stopped whole after. */
@@ -196,11 +262,19 @@ function stopFirst(ledger: Ledger, candidates: readonly Candidate[], count: numb
   return stopped;
 }
 
-function letGoOn(fitter: Fitter, workload: Workload, stopped: readonly Candidate[]): readonly Victim[] {
+function letGoOn(
+  fitter: Fitter,
+  workload: Workload,
+  { stopped, growth }: { readonly stopped: readonly Candidate[]; readonly growth: Growth | undefined },
+): readonly Victim[] {
   const victims: Victim[] = [];
   const gone = new Set<string>();
   for (const candidate of stopped.toReversed()) {
-    if (!gone.has(candidate.workload.key) && goBack(fitter, candidate.holdings)) continue;
+    const mark = fitter.ledger.mark();
+    if (!gone.has(candidate.workload.key) && goBack(fitter, candidate.holdings)) {
+      if (growth?.isUnfair() !== true) continue;
+      fitter.ledger.rollback(mark);
+    }
     if (candidate.kind === 'whole') gone.add(candidate.workload.key);
     const { kind, cause, holdings } = candidate;
     victims.push({ workload: candidate.workload, holdings, kind, cause, by: workload });

@@ -3,15 +3,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { type Random, seededRandom } from '../../base/random.ts';
+import type { PodGroup } from '../../kinds/pod-group/kind.ts';
 import { PodGroupSpec } from '../../kinds/pod-group/kind.ts';
 import { QueueSpec } from '../../kinds/queue/kind.ts';
 import type { Node, Pod } from '../../kube/pod.ts';
 import { buildDeviceClasses } from '../objects/device-classes.ts';
 import type { NodePool, Queue } from '../objects/read-queues.ts';
-import { PodAsks, type PodGroup } from '../objects/read-workloads.ts';
+import { PodAsks } from '../objects/read-workloads.ts';
 import { node, pod } from '../objects/test-objects.ts';
 import { KnownScene } from './known-scene.ts';
-import { type ReadOptions, type Reading, readSources, type Sources } from './read-scene.ts';
+import { type Reading, type ReadOptions, readSources, type Sources } from './read-scene.ts';
 
 const classes = buildDeviceClasses();
 const other = buildDeviceClasses();

@@ -1,5 +1,6 @@
 /** The scene that the planner is shown: everything the informers know, at one moment. */
 import type { DeviceClassSpec } from '../../kinds/device-class/kind.ts';
+import type { PodGroup } from '../../kinds/pod-group/kind.ts';
 import { findCondition } from '../../kube/condition.ts';
 import type { ObjectOf } from '../../kube/object.ts';
 import { isPodFinished, type Node, type Pod } from '../../kube/pod.ts';
@@ -14,7 +15,7 @@ import {
 } from '../objects/device-classes.ts';
 import { isInPool, type NodePool, type Queue } from '../objects/read-queues.ts';
 import { type Reservation, readReservation } from '../objects/read-reservations.ts';
-import { type PodAsks, type PodGroup, readWorkloads, type WorkloadReading } from '../objects/read-workloads.ts';
+import { type PodAsks, readWorkloads, type WorkloadReading } from '../objects/read-workloads.ts';
 import type { PoolNode } from '../pool/pool.ts';
 import type { QueueTree } from '../queues/queue-tree.ts';
 import { KnownScene } from './known-scene.ts';

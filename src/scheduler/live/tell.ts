@@ -2,6 +2,7 @@
 
 import type { Clock } from '../../base/clock.ts';
 import type { ApiClient } from '../../client/types.ts';
+import type { PodGroup } from '../../kinds/pod-group/kind.ts';
 import { type PodGroupStatus, podGroup } from '../../kinds/pod-group/kind.ts';
 import { type QueueStatus, queue } from '../../kinds/queue/kind.ts';
 import { reservation } from '../../kinds/reservation/kind.ts';
@@ -14,7 +15,7 @@ import { formatAmounts } from '../amounts.ts';
 import type { CyclePlan, Waiting } from '../cycle/plan-cycle.ts';
 import type { Queue } from '../objects/read-queues.ts';
 import { describeReservation, type Reservation } from '../objects/read-reservations.ts';
-import type { PodGroup } from '../objects/read-workloads.ts';
+import { isUpstream } from '../objects/upstream-groups.ts';
 import type { EventQueue } from './event-queue.ts';
 
 /** What telling needs. */
@@ -73,6 +74,7 @@ export class Teller {
 
   /** How the group stands now. A group whose members have begun to end keeps what was said of it. */
   async describeGroup(group: PodGroup, now: GroupNow): Promise<Outcome> {
+    if (isUpstream(group)) return 'same';
     const status = this.#toGroupStatus(group, now);
     const isOver = now.scheduled < (group.status?.scheduled ?? 0) && now.phase === undefined;
     if (isOver || JSON.stringify(status) === JSON.stringify(group.status)) return 'same';

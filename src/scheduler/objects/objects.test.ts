@@ -1,6 +1,7 @@
 /** Objects as the planner takes them: which nodes refuse which pods, and what is told. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { PodGroup } from '../../kinds/pod-group/kind.ts';
 import { PodGroupSpec } from '../../kinds/pod-group/kind.ts';
 import type { Node, Pod, Taint } from '../../kube/pod.ts';
 import { toAmounts } from '../amounts.ts';
@@ -10,7 +11,7 @@ import { buildQueueTree, QUEUE_DEFAULTS } from '../queues/queue-tree.ts';
 import { buildDeviceClasses, isDeviceResource, readNodeDevices } from './device-classes.ts';
 import type { NodePool } from './read-queues.ts';
 import { PoolRules } from './read-queues.ts';
-import { PodAsks, type PodGroup, readWorkloads } from './read-workloads.ts';
+import { PodAsks, readWorkloads } from './read-workloads.ts';
 import { node, pod } from './test-objects.ts';
 
 interface Case {

@@ -3,13 +3,8 @@
  * places, and those of KAI, Kueue, Volcano and Koordinator.
  */
 import { SCHEDULING_ANNOTATION, Scheduling } from '../../kinds/fields/scheduling.ts';
-import {
-  POD_SUB_GROUP_LABEL,
-  type PodGroupSpec,
-  type PodGroupStatus,
-  QUEUED_AT_ANNOTATION,
-} from '../../kinds/pod-group/kind.ts';
-import { keyOf, type ObjectOf } from '../../kube/object.ts';
+import { POD_SUB_GROUP_LABEL, type PodGroup, QUEUED_AT_ANNOTATION } from '../../kinds/pod-group/kind.ts';
+import { keyOf } from '../../kube/object.ts';
 import { POD_GROUP_LABEL, type Pod } from '../../kube/pod.ts';
 import type { Member, Workload } from '../cycle/workload.ts';
 import type { Demand } from '../pool/pool.ts';
@@ -18,9 +13,7 @@ import { readAssigned } from './assignment.ts';
 import type { DeviceClasses } from './device-classes.ts';
 import { KnownWorkloads, type ReadFrom } from './known-workloads.ts';
 import { type NodeRules, type PodAsk, readPodAsk, toDemand } from './read-demand.ts';
-
-/** A PodGroup object. */
-export type PodGroup = ObjectOf<PodGroupSpec, PodGroupStatus>;
+import { upstreamGroupName } from './upstream-groups.ts';
 
 /** Label that names a pod's queue. */
 export const QUEUE_LABEL = 'athanor.dev/queue';
@@ -90,8 +83,9 @@ export interface WorkloadReading {
 }
 
 /** `namespace/name` of the pod's group, if it names one. */
-export function groupKeyOf({ metadata }: Pod): string | undefined {
-  const name = metadata.labels?.[POD_GROUP_LABEL];
+export function groupKeyOf(pod: Pod): string | undefined {
+  const { metadata } = pod;
+  const name = metadata.labels?.[POD_GROUP_LABEL] ?? upstreamGroupName(pod);
   return name === undefined ? undefined : `${metadata.namespace}/${name}`;
 }
 

@@ -48,6 +48,11 @@ export class SimulatedCluster {
     }
   }
 
+  /** Another process leads from now on: it knows what is stored, and nothing that was only remembered. */
+  changeLeader(): void {
+    this.#nominations = [];
+  }
+
   /** A workload comes, with the room that its members say they have. */
   submit(workload: Workload): void {
     const on = new Map(workload.members.flatMap(({ key, on: place }) => (place === undefined ? [] : [[key, place]])));
