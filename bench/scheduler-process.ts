@@ -14,8 +14,11 @@ export interface BenchScheduler {
 }
 
 /** Resolves once it has read all objects. SCALE_NODE_FLAGS go to its node, such as `--cpu-prof --cpu-prof-dir=/tmp/p`. */
-export async function startBenchScheduler({ url, folder }: BenchCluster): Promise<BenchScheduler> {
-  const flags = (process.env['SCALE_NODE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '');
+export async function startBenchScheduler(
+  { url, folder }: BenchCluster,
+  more: readonly string[] = [],
+): Promise<BenchScheduler> {
+  const flags = [...(process.env['SCALE_NODE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== ''), ...more];
   const child: ChildProcess = spawn(process.execPath, [...flags, import.meta.filename, url, folder], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -23,6 +26,7 @@ export async function startBenchScheduler({ url, folder }: BenchCluster): Promis
   return {
     pid: child.pid ?? 0,
     close: async () => {
+      if (child.exitCode !== null) return;
       const ended = once(child, 'exit');
       child.kill('SIGTERM');
       await ended;

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { podGroup } from '../src/kinds/pod-group/kind.ts';
 import type { KubeObject } from '../src/kube/object.ts';
 import { POD_GROUP_LABEL } from '../src/kube/pod.ts';
+import { isStatusError } from '../src/kube/status-error.ts';
 import { WELL_KNOWN } from '../src/kube/well-known.ts';
 import { type Bench, type Figure, percentile, residentMb } from './measure.ts';
 import { addNode, addPod, addQueue, forEachIndex, inWorld, type World, waitFor } from './scheduler-world.ts';
@@ -114,7 +115,8 @@ const QUEUES = 6;
  */
 async function measureQueues({ client, watch, schedule }: World): Promise<readonly Figure[]> {
   for (let parent = 0; parent < PARENTS; parent++) {
-    await addQueue(client, `p${parent}`, { guaranteed: { cpu: String(20 * QUEUES) } });
+    const all = { cpu: String(20 * QUEUES) };
+    await addQueue(client, `p${parent}`, { guaranteed: all, limit: all });
     for (let queue = 0; queue < QUEUES; queue++)
       await addQueue(client, `p${parent}-${queue}`, {
         parent: `p${parent}`,
@@ -122,7 +124,8 @@ async function measureQueues({ client, watch, schedule }: World): Promise<readon
         limit: { cpu: '120' },
       });
   }
-  await forEachIndex(PARENTS * QUEUES, (index) => addNode(client, `n${index}`, { cpu: 20 }));
+  // why: Kueue's test has no nodes, its quotas alone decide; so nodes are large enough never to
+  await forEachIndex(PARENTS, (index) => addNode(client, `n${index}`, { cpu: 1_000, pods: 10_000 }));
   await schedule();
   const run = new KueueRun(client, watch);
   const startedMs = performance.now();
@@ -137,8 +140,7 @@ async function measureQueues({ client, watch, schedule }: World): Promise<readon
       what: `${run.ended} of ${all} workloads in ${PARENTS * QUEUES} queues, to the last end`,
       value: run.ended / seconds,
       unit: '/s',
-      target:
-        '>= 200/s; Kueue 43/s (published; real API server, larger machine); the set-up itself allows 227/s at most',
+      target: '>= 200/s; Kueue 43/s (published; real API server, larger machine); its own work allows 227/s at most',
     },
     {
       what: 'creating them at their intervals took',
@@ -195,8 +197,13 @@ class KueueRun {
     await sleep(sort.runMs);
     const done = { name, namespace: 'default', subresource: 'status' as const, type: 'merge' as const };
     if (!this.#madeAtMs.has(name)) return;
-    await this.#client.patch(WELL_KNOWN.Pod, { ...done, body: { status: { phase: 'Succeeded' } } });
-    this.#madeAtMs.delete(name);
+    try {
+      await this.#client.patch(WELL_KNOWN.Pod, { ...done, body: { status: { phase: 'Succeeded' } } });
+    } catch (error) {
+      if (isStatusError(error, 'NotFound')) return; // why: it was stopped for another at this moment
+      throw error;
+    }
+    if (!this.#madeAtMs.delete(name)) return;
     this.ended += 1;
     this.lastEndMs = performance.now();
   }
@@ -265,26 +272,35 @@ async function measureReclaim({ client, watch, schedule }: World): Promise<reado
   ];
 }
 
+/** What V8 is told so that it does not keep garbage while there is memory. */
+const SMALL_HEAP = ['--max-old-space-size=420', '--max-semi-space-size=8'];
+
 /** Ten pods on each node, bound already; then one more at a time. */
 async function measureMemory({ cluster, client, watch, schedule }: World): Promise<readonly Figure[]> {
   const [nodes, pods] = [scaled(5_000), scaled(50_000)];
   const requests = { cpu: '1', memory: '1Gi' };
   await forEachIndex(nodes, (index) => addNode(client, `n${index}`, { cpu: 32, devices: 8 }));
   await forEachIndex(pods, (index) => addPod(client, { name: `p-${index}`, requests, nodeName: `n${index % nodes}` }));
-  const { pid } = await schedule();
-  const delaysMs: number[] = [];
-  for (let index = 0; index < 20; index++) {
-    const [before, startedMs] = [watch.bound, performance.now()];
-    await addPod(client, { name: `one-${index}`, requests });
-    await waitFor(() => watch.bound > before, 30);
-    delaysMs.push(watch.lastBoundMs - startedMs);
-  }
   const what = `memory of the scheduler's process, ${nodes} nodes and ${pods} pods known`;
-  return [
-    { what, value: residentMb(pid), unit: 'MB', target: '<= 500 MB' },
-    { what: 'memory of the API server, the same', value: residentMb(cluster.pid), unit: 'MB' },
-    { what: 'one pod more, from its create to its binding, median', value: percentile(delaysMs, 0.5), unit: 'ms' },
-  ];
+  const figures: Figure[] = [];
+  for (const flags of [[], SMALL_HEAP]) {
+    const scheduler = await schedule(flags);
+    const delaysMs: number[] = [];
+    for (let index = 0; index < 20; index++) {
+      const [before, startedMs] = [watch.bound, performance.now()];
+      await addPod(client, { name: `one-${flags.length}-${index}`, requests });
+      await waitFor(() => watch.bound > before, 30);
+      delaysMs.push(watch.lastBoundMs - startedMs);
+    }
+    const how = flags.length === 0 ? '' : `, node ${flags.join(' ')}`;
+    const delay = percentile(delaysMs, 0.5);
+    figures.push(
+      { what: what + how, value: residentMb(scheduler.pid), unit: 'MB', target: '<= 500 MB' },
+      { what: `one pod more, from its create to its binding, median${how}`, value: delay, unit: 'ms' },
+    );
+    await scheduler.close();
+  }
+  return [...figures, { what: 'memory of the API server, the same', value: residentMb(cluster.pid), unit: 'MB' }];
 }
 
 function perSecond(count: number, tookMs: number): number {

@@ -16,7 +16,8 @@ export interface World {
   readonly cluster: BenchCluster;
   readonly client: ApiClient;
   readonly watch: PodWatch;
-  schedule(): Promise<BenchScheduler>;
+  /** With more flags for its node. */
+  schedule(flags?: readonly string[]): Promise<BenchScheduler>;
 }
 
 /** Runs the story in a cluster of its own, which is gone afterwards. */
@@ -32,8 +33,8 @@ export async function inWorld<T>(story: (world: World) => Promise<T>): Promise<T
       cluster,
       client,
       watch,
-      schedule: async () => {
-        const scheduler = await startBenchScheduler(cluster);
+      schedule: async (flags) => {
+        const scheduler = await startBenchScheduler(cluster, flags);
         schedulers.push(scheduler);
         return scheduler;
       },
@@ -105,11 +106,16 @@ export async function forEachIndex(count: number, work: (index: number) => Promi
 export interface NodeSize {
   readonly cpu: number;
   readonly devices?: number;
+  readonly pods?: number;
   readonly labels?: Readonly<Record<string, string>>;
 }
 
 /** A node that is ready and lists its devices as its agent would. */
-export async function addNode(client: ApiClient, name: string, { cpu, devices = 0, labels = {} }: NodeSize) {
+export async function addNode(
+  client: ApiClient,
+  name: string,
+  { cpu, devices = 0, pods = 110, labels = {} }: NodeSize,
+) {
   const listed = Array.from({ length: devices }, (_, index) => ({
     id: `GPU-${name}-${index}`,
     class: 'nvidia',
@@ -117,7 +123,7 @@ export async function addNode(client: ApiClient, name: string, { cpu, devices = 
     memoryMiB: 81_920,
     isHealthy: true,
   }));
-  const allocatable = { cpu: String(cpu), memory: '512Gi', pods: '110', 'nvidia.com/gpu': String(devices) };
+  const allocatable = { cpu: String(cpu), memory: '512Gi', pods: String(pods), 'nvidia.com/gpu': String(devices) };
   const conditions = [
     { type: 'Ready', status: 'True', reason: 'BenchReady', lastTransitionTime: '2026-01-01T00:00:00Z' },
   ];

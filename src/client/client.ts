@@ -150,6 +150,7 @@ class Sender {
         origin: url,
         path,
         method: method as Dispatcher.HttpMethod, // why: callers pass HTTP methods
+        reset: false, // why: undici else closes the connection after each DELETE that has a body
         headers: { authorization, accept: 'application/json', 'user-agent': userAgent, ...headers },
         ...(body !== undefined && { body }),
         ...(signal && { signal }),

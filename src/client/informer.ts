@@ -10,6 +10,8 @@ import { isStatusError } from '../kube/status-error.ts';
 import type { ApiClient, Informer, ListOptions, ObjectChange, WatchEvent } from './types.ts';
 
 export interface InformerOptions extends ListOptions {
+  /** Keeps of each object which manager wrote what, a large part of a pod. Default: true. */
+  readonly keepsManagers?: boolean;
   readonly client: ApiClient;
   readonly ref: ResourceRef;
   readonly clock: Clock;
@@ -128,7 +130,7 @@ class WatchingInformer<T extends KubeObject> implements Informer<T> {
     const key = keyOf(fresh);
     const previous = this.#objects.get(key);
     if (previous !== undefined && isSameVersion(previous, fresh)) return;
-    const object = freezeJson(fresh);
+    const object = freezeJson(this.#options.keepsManagers === false ? withoutManagers(fresh) : fresh);
     if (previous === undefined) this.#keys.splice(findPlace(this.#keys, key), 0, key);
     this.#objects.set(key, object);
     this.#sorted = undefined;
@@ -166,6 +168,11 @@ class WatchingInformer<T extends KubeObject> implements Informer<T> {
     owned?.delete(keyOf(object));
     if (owned?.size === 0) this.#byOwner.delete(owner.uid);
   }
+}
+
+function withoutManagers<T extends KubeObject>(object: T): T {
+  const { managedFields: _, ...metadata } = object.metadata;
+  return { ...object, metadata };
 }
 
 /** Where the key stands among keys in order, or would. */

@@ -56,7 +56,7 @@ const TROUBLE_MS = 5_000;
 export function startScheduler(options: SchedulerOptions): Scheduler {
   const { client, clock, report } = options;
   const informerOf = <T extends KubeObject>(ref: ResourceRef): Informer<T> =>
-    createInformer<T>({ client, clock, report, ref });
+    createInformer<T>({ client, clock, report, ref, keepsManagers: false });
   const upstream = new Upstream(options, () => loop.request());
   const own = {
     pods: informerOf<Pod>(WELL_KNOWN.Pod),

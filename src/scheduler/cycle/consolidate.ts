@@ -92,6 +92,7 @@ function rankByNode(fitter: Fitter, workload: Workload, movable: readonly Worklo
   const ranked = costs
     .filter(({ cost }) => Number.isFinite(cost))
     .sort((a, b) => a.cost - b.cost || at(pool.slack, b.node) - at(pool.slack, a.node));
-  const order = new Set(ranked.flatMap(({ node }) => [...(occupants[node]?.keys() ?? [])]));
+  // why sorted: tries that failed may have left them in another order
+  const order = new Set(ranked.flatMap(({ node }) => [...(occupants[node]?.keys() ?? [])].sort()));
   return [...order].flatMap((key) => byKey.get(key) ?? []);
 }

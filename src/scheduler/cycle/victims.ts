@@ -84,17 +84,30 @@ function listReclaimable(search: Search, workload: Workload, wanted: Amounts): r
   const { ledger } = search.fitter;
   const queue = ledger.queueOf(workload);
   if (queue === undefined || !shares.allows(queue, wanted)) return [];
-  const candidates = running.flatMap((other) => {
+  // why: nothing is stopped while candidates are listed, so that one answer holds for all of a queue
+  const answers = new Map<QueueNode, (() => boolean) | undefined>();
+  const candidates: Candidate[] = [];
+  for (const other of running) {
     const theirs = ledger.queueOf(other);
-    if (theirs === undefined || theirs === queue || !other.isPreemptible) return [];
-    if (nowMs - (other.startedAtMs ?? nowMs) < theirs.reclaimMinRuntimeMs) return [];
-    const mine = lineBelowCommon(queue, theirs);
-    const line = lineBelowCommon(theirs, queue);
-    if (line.length === 0 || !mine.every((level) => shares.allows(level, wanted))) return [];
-    const mayStop = () => line.every((level) => shares.isOver(level, wanted));
-    return mayStop() ? candidatesOf(ledger, other, { cause: 'reclaim', mayStop }) : [];
-  });
+    if (theirs === undefined || theirs === queue || !other.isPreemptible) continue;
+    if (nowMs - (other.startedAtMs ?? nowMs) < theirs.reclaimMinRuntimeMs) continue;
+    if (!answers.has(theirs)) answers.set(theirs, findReclaim(shares, { queue, theirs, wanted }));
+    const mayStop = answers.get(theirs);
+    if (mayStop !== undefined) candidates.push(...candidatesOf(ledger, other, { cause: 'reclaim', mayStop }));
+  }
   return byLoss(candidates, search);
+}
+
+/** Whether what `theirs` holds may be stopped for `queue` as things stand then; undefined when it may not be now. */
+function findReclaim(
+  shares: Shares,
+  { queue, theirs, wanted }: { readonly queue: QueueNode; readonly theirs: QueueNode; readonly wanted: Amounts },
+): (() => boolean) | undefined {
+  const mine = lineBelowCommon(queue, theirs);
+  const line = lineBelowCommon(theirs, queue);
+  if (line.length === 0 || !mine.every((level) => shares.allows(level, wanted))) return undefined;
+  const mayStop = () => line.every((level) => shares.isOver(level, wanted));
+  return mayStop() ? mayStop : undefined;
 }
 
 /** Whether a queue, or one above it, has come to hold more than its fair share, and more than it held before. */
@@ -128,6 +141,7 @@ function candidatesOf(
   { cause, mayStop }: Pick<Candidate, 'cause' | 'mayStop'>,
 ): readonly Candidate[] {
   const holdings = ledger.holdingsOf(workload);
+  if (holdings.length === 1 && workload.minMember > 0) return [{ workload, holdings, kind: 'whole', cause, mayStop }];
   const surplus = splitSurplus(workload, holdings);
   const rest = holdings.filter((holding) => !surplus.includes(holding));
   const single = surplus.map((holding) => ({
