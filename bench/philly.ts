@@ -21,7 +21,7 @@ export const TUNED = [
   [20_000, 60],
   [20_000, 50],
 ] as const;
-/** Nobody is moved before it has run an hour; between tenants that would hold up what is theirs as well. */
+/** As a queue is that says nothing: nobody is moved before it has run an hour. */
 export const QUEUE = QUEUE_DEFAULTS;
 
 /** Its first 45,000 jobs. @throws when the trace is not there; PHILLY_DATA names its folder. */

@@ -14,7 +14,7 @@ export const bench: Bench = async () => {
 /** Each tenant of the window in a queue of its own, all of one weight; against 1/n of the nodes for itself. */
 function measureTenants(jobs: readonly TraceJob[], order: QueueDeclaration['order'], nodes: number): Figure[] {
   const tenants = [...new Set(jobs.map(({ tenant }) => tenant))].sort();
-  const queues = tenants.map((name) => ({ ...QUEUE_DEFAULTS, name, order }));
+  const queues = tenants.map((name) => ({ ...QUEUE_DEFAULTS, name, order, moveMinRuntimeMs: 0 }));
   const simulate = (some: readonly TraceJob[], on: number): readonly JobOutcome[] =>
     simulateJobs(
       some,
