@@ -87,7 +87,7 @@ test('get prints the columns of a kind', async () => {
   const [head, row] = rows(await kubectl('get', 'trainingjobs'));
   assert.deepEqual(head?.slice(0, 3), ['NAME', 'PHASE', 'REPLICAS']);
   assert.equal(row?.[0], 'digits');
-  assert.match((await kubectl('get', 'tj', 'digits')).split('\n')[1] ?? '', /^digits\s+2\s+\S+\s*$/);
+  assert.match((await kubectl('get', 'tj', 'digits')).split('\n')[1] ?? '', /^digits\s+2\s+default\s+\S+\s*$/);
 });
 
 test('get prints an object as JSON, as YAML, by name and by path', async () => {

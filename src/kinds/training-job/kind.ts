@@ -161,11 +161,11 @@ export const trainingJob = defineKind({
   status: TrainingJobStatus,
   columns: {
     Phase: '.status.phase',
-    Queue: '.spec.scheduling.queue',
     Replicas: { path: '.spec.replicas', type: 'integer' },
     Progress: { path: '.status.progress.progressPercentage', type: 'number' },
     Restarts: { path: '.status.restarts', type: 'integer' },
     'Exit Code': { path: '.status.exitCode', type: 'integer' },
+    Queue: '.spec.scheduling.queue',
   },
   conditions: {
     Running: 'Whether every pod of the gang runs.',
