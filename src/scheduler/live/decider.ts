@@ -58,6 +58,9 @@ interface Assumed {
   as?: Pod;
 }
 
+/** After this long a refusal counts no more. */
+const FORGIVEN_MS = 600_000;
+
 interface Doubt {
   readonly binding: Binding;
   readonly untilMs: number;
@@ -136,6 +139,8 @@ export class Decider {
   }
 
   #nextTry({ waiting, nominations, starts }: CyclePlan, nowMs: number): number | undefined {
+    // why: who was refused long ago starts anew, and names of what is gone are not kept
+    for (const [key, { untilMs }] of this.#penalties) if (nowMs - untilMs > FORGIVEN_MS) this.#penalties.delete(key);
     const pauses = [...this.#penalties.values(), ...this.#doubtful.values()];
     const ends = pauses.map(({ untilMs }) => untilMs - nowMs).filter((leftMs) => leftMs > 0);
     const isUnfinished = waiting.length + nominations.length + (ends.length > 0 ? starts.length : 0) > 0;
