@@ -33,6 +33,7 @@ import { leadLoops } from './lead.ts';
 import { explainListenError } from './listen-error.ts';
 import { nodeCapacity, nodeEnv, nodeImages, warmPodVerbs } from './node-options.ts';
 import type { Endpoints } from './run-state.ts';
+import { SCHEDULER_NAMES } from './scheduler-names.ts';
 
 export interface Platform {
   readonly endpoints: Endpoints;
@@ -134,7 +135,7 @@ function leadControl(lease: LeaseOptions, { clock, settings, log }: ControlOptio
     loops.scheduler = startScheduler({
       client,
       clock,
-      schedulerNames: ['athanor', 'default-scheduler'],
+      schedulerNames: SCHEDULER_NAMES,
       report: (error) => log.warn({ room: 'scheduler', err: error }, 'trouble'),
     });
     const controllers = startControllers({

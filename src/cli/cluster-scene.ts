@@ -7,13 +7,13 @@ import { queue } from '../kinds/queue/kind.ts';
 import { reservation } from '../kinds/reservation/kind.ts';
 import type { KubeObject, ResourceRef } from '../kube/object.ts';
 import { WELL_KNOWN } from '../kube/well-known.ts';
+import { PROMISE_AFTER_MS } from '../scheduler/cycle/backfill.ts';
 import type { Scene } from '../scheduler/cycle/plan-cycle.ts';
+import { Estimates } from '../scheduler/live/estimates.ts';
 import { ClassReader, type Listed, type Reading, readSources, type Sources } from '../scheduler/live/read-scene.ts';
 import { PodAsks } from '../scheduler/objects/read-workloads.ts';
 import { DEFAULT_POLICY, type PolicyName } from '../scheduler/placement/policies.ts';
-
-/** Who waits this long for room is promised nodes, as in the scheduler itself. */
-const PROMISE_AFTER_MS = 60_000;
+import { SCHEDULER_NAMES } from './scheduler-names.ts';
 
 /** Everything that plans depend on, as it is now. */
 export async function listSources(client: ApiClient): Promise<Sources> {
@@ -36,16 +36,18 @@ export async function listSources(client: ApiClient): Promise<Sources> {
 /** The reading of the sources, and the scene that the scheduler would plan for. */
 export function toScene(sources: Sources, policy: PolicyName = DEFAULT_POLICY): { reading: Reading; scene: Scene } {
   const nowMs = Date.now();
+  const estimates = new Estimates();
+  for (const pod of sources.pods.list()) estimates.learn(pod);
   const reading = readSources(sources, {
     nowMs,
-    schedulerNames: new Set(['athanor', 'default-scheduler']),
+    schedulerNames: new Set(SCHEDULER_NAMES),
     asks: new PodAsks(),
     classes: new ClassReader().read(sources.classes.list()),
-    estimateMs: () => undefined,
+    estimateMs: (key) => estimates.find(key),
     nodesOf: ({ status }) => status?.nodes ?? [],
     withAssumed: (pod) => pod,
   });
-  const { nodes, tree, workloads, drained, reservations } = reading;
-  const scene = { nowMs, nodes, tree, workloads, policy, drained, reservations, promiseAfterMs: PROMISE_AFTER_MS };
-  return { reading, scene };
+  const { nodes, tree, workloads, drained, drainedDevices, reservations } = reading;
+  const ground = { nodes, tree, drained, drainedDevices, reservations };
+  return { reading, scene: { ...ground, nowMs, workloads, policy, promiseAfterMs: PROMISE_AFTER_MS } };
 }

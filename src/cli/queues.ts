@@ -1,6 +1,7 @@
 /** `athanor queue`: who holds what and who waits, and `athanor devices`: the accelerators and who has them. */
 import { StatusError } from '../kube/status-error.ts';
 import { formatAmounts } from '../scheduler/amounts.ts';
+import { sumQuota } from '../scheduler/cycle/gates.ts';
 import { type CyclePlan, planCycle } from '../scheduler/cycle/plan-cycle.ts';
 import type { Workload } from '../scheduler/cycle/workload.ts';
 import { lineOf, type QueueNode } from '../scheduler/queues/queue-tree.ts';
@@ -104,10 +105,10 @@ function listWorkloads(queue: QueueNode, workloads: readonly Workload[], plan: C
     .map((one): WorkloadRow => {
       const waiting = waits.get(one.key);
       const held = one.members.filter(({ on }) => on !== undefined);
-      const sum: Record<string, number> = {};
-      for (const { demand } of held)
-        for (const [resource, amount] of Object.entries(plan.ledger.quotaOf(plan.ledger.pool.classOf(demand))))
-          sum[resource] = (sum[resource] ?? 0) + amount;
+      const sum = sumQuota(
+        plan.ledger,
+        held.map(({ demand }) => plan.ledger.pool.classOf(demand)),
+      );
       return {
         workload: one.key,
         state: held.length >= one.minMember ? 'Running' : 'Pending',

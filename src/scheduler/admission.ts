@@ -4,10 +4,10 @@
  * stored.
  */
 import { isEqual } from '../base/json.ts';
-import { deviceAnnotations, type Resources } from '../kinds/fields/resources.ts';
+import type { Resources } from '../kinds/fields/resources.ts';
 import type { Scheduling } from '../kinds/fields/scheduling.ts';
 import type { StoredObject } from '../kube/object.ts';
-import type { Node, Pod } from '../kube/pod.ts';
+import type { Node } from '../kube/pod.ts';
 import type { FieldCause } from '../kube/status-error.ts';
 import { formatAmount } from './amounts.ts';
 import { Fitter } from './cycle/fit.ts';
@@ -15,7 +15,7 @@ import { Ledger } from './cycle/ledger.ts';
 import type { Workload } from './cycle/workload.ts';
 import { ClassReader, type DeviceClass, readNode } from './live/read-scene.ts';
 import type { DeviceClasses } from './objects/device-classes.ts';
-import { readPodAsk, toDemand } from './objects/read-demand.ts';
+import { readResourcesAsk, toDemand } from './objects/read-demand.ts';
 import { type NodePool, PoolRules, type Queue, readQueue } from './objects/read-queues.ts';
 import { DEFAULT_POLICY } from './placement/policies.ts';
 import { buildQueueTree, DEFAULT_QUEUE, findQueueProblems, lineOf } from './queues/queue-tree.ts';
@@ -117,19 +117,8 @@ function checkQueue(object: Queue, before: Queue | undefined, look: Look): reado
 }
 
 function checkDevices(resources: Resources, classes: DeviceClasses): readonly FieldCause[] {
-  const { problem } = readPodAsk(toPod({ resources, nodeSelector: {} }), classes);
+  const { problem } = readResourcesAsk({ resources, nodeSelector: {} }, classes);
   return problem === undefined ? [] : [invalid('spec.resources', resources.devices ?? resources.requests, problem)];
-}
-
-function toPod({ resources, nodeSelector }: Pick<JobSpec, 'resources' | 'nodeSelector'>): Pod {
-  const { requests, limits } = resources;
-  const amounts = { ...(requests && { requests }), ...(limits && { limits }) };
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name: '', annotations: deviceAnnotations(resources) },
-    spec: { containers: [{ name: 'main', image: '', resources: amounts }], nodeSelector },
-  };
 }
 
 /** As if every node were there, well and empty, and nobody held anything. */
@@ -141,8 +130,8 @@ function checkSize(spec: JobSpec, classes: DeviceClasses, look: Look): readonly 
   const tree = buildQueueTree(queues.map(readQueue));
   const { queue, pool, topology, placement, exclusive } = spec.scheduling;
   const rules = new PoolRules(nodes, pools, tree).for({ queue, pool });
-  if (nodes.length === 0 || rules === undefined) return [];
-  const demand = toDemand(readPodAsk(toPod(spec), classes), rules, classes);
+  if (nodes.length === 0) return [];
+  const demand = toDemand(readResourcesAsk(spec, classes), rules, classes);
   const ledger = new Ledger(
     nodes.map((node) => readNode(node, classes)),
     tree,

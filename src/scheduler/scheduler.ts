@@ -8,8 +8,7 @@ import { createInformer } from '../client/informer.ts';
 import type { ApiClient, Informer } from '../client/types.ts';
 import { deviceClass } from '../kinds/device-class/kind.ts';
 import { nodePool } from '../kinds/node-pool/kind.ts';
-import type { PodGroup } from '../kinds/pod-group/kind.ts';
-import { podGroup } from '../kinds/pod-group/kind.ts';
+import { type PodGroup, podGroup } from '../kinds/pod-group/kind.ts';
 import { queue } from '../kinds/queue/kind.ts';
 import { reservation } from '../kinds/reservation/kind.ts';
 import type { KubeObject, ResourceRef } from '../kube/object.ts';
@@ -91,6 +90,7 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
   pods.onChange(({ type, object, previous }) => {
     if (type !== 'deleted' && previous !== undefined && !isPodChanged(previous, object, decider)) return;
     if (type === 'deleted') decider.forget(object);
+    else decider.see(object);
     loop.request();
   });
   return {
@@ -139,8 +139,11 @@ class Loop {
   /** Says how soon it must be run again even when nobody asks. */
   readonly #work: () => Promise<number | undefined>;
   #cancel: Cancel | undefined;
+  /** When the next run begins, while one waits. */
+  #dueMs = 0;
   #running: Promise<void> | undefined;
-  #isWanted = false;
+  /** How long after the run under way another was asked for. */
+  #wantedInMs: number | undefined;
   #closed = false;
 
   constructor(clock: Clock, work: () => Promise<number | undefined>) {
@@ -151,21 +154,23 @@ class Loop {
   request(delayMs = GATHER_MS): void {
     if (this.#closed) return;
     if (this.#running !== undefined) {
-      this.#isWanted = true;
+      this.#wantedInMs = Math.min(delayMs, this.#wantedInMs ?? delayMs);
       return;
     }
-    if (this.#cancel !== undefined) {
-      if (delayMs > GATHER_MS) return;
-      this.#cancel();
-    }
-    this.#cancel = this.#clock.after(delayMs, () => {
-      this.#cancel = undefined;
-      this.#running = this.#work().then((againInMs) => {
-        this.#running = undefined;
-        if (this.#isWanted) this.request();
-        else if (againInMs !== undefined) this.request(againInMs);
-        this.#isWanted = false;
-      });
+    const dueMs = this.#clock.nowMs() + delayMs;
+    if (this.#cancel !== undefined && this.#dueMs <= dueMs) return;
+    this.#cancel?.();
+    this.#dueMs = dueMs;
+    this.#cancel = this.#clock.after(delayMs, () => this.#run());
+  }
+
+  #run(): void {
+    this.#cancel = undefined;
+    this.#running = this.#work().then((againInMs) => {
+      this.#running = undefined;
+      const delays = [againInMs, this.#wantedInMs].filter((delayMs) => delayMs !== undefined);
+      this.#wantedInMs = undefined;
+      if (delays.length > 0) this.request(Math.min(...delays));
     });
   }
 

@@ -30,9 +30,9 @@ export const PodGroupSpec = z.object({
 
 export const PodGroupStatus = z.object({
   phase: z
-    .enum(['Pending', 'Nominated', 'Scheduled', 'Evicted'])
+    .enum(['Pending', 'Nominated', 'Scheduled'])
     .exactOptional()
-    .describe('Whether the group waits, has room that others are leaving, has its nodes, or was stopped for others.'),
+    .describe('Whether the group waits, has room that others are leaving, or has its nodes.'),
   scheduled: z.number().int().exactOptional().describe('Members that have a node.'),
   reason: z.string().exactOptional().describe('Why it waits, in one word.'),
   position: z.number().int().exactOptional().describe('How many of its queue are tried before it.'),

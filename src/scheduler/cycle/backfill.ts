@@ -17,6 +17,8 @@ export interface NodePromise {
   readonly others: Uint8Array;
 }
 
+/** Who has waited this long for room is promised nodes, in a cluster and in what is foretold of it. */
+export const PROMISE_AFTER_MS = 60_000;
 /** What has just started is believed to run at least this long. */
 const LEAST_MS = 60_000;
 

@@ -68,7 +68,8 @@ export class Fitter {
   /** Takes room for what the workload needs to start. */
   start(workload: Workload, mask?: Mask): Refusal | undefined {
     const there = livingMembers(workload).length;
-    if (workload.problem !== undefined) return { reason: 'Unusable', message: workload.problem };
+    const unusable = workload.problem ?? workload.pause;
+    if (unusable !== undefined) return { reason: 'Unusable', message: unusable };
     if (there < workload.minMember) {
       const message = `has ${there} of ${workload.minMember} members, waiting for the others`;
       return { reason: 'Members', message };

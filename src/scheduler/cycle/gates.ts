@@ -61,20 +61,14 @@ function checkLevel(
     if (ofUser !== undefined)
       return { reason: 'UserLimit', message: `user ${workload.user} would hold ${ofUser} in queue ${name}` };
   }
-  if (workload.isPreemptible || !isPromising(level)) return undefined;
-  const bounds = Object.fromEntries(Object.keys(guaranteed).map((resource) => [resource, guaranteed[resource] ?? 0]));
-  const fixed = findOver(ledger.fixed.get(name), wanted, bounds);
+  if (workload.isPreemptible) return undefined;
+  const fixed = findOver(ledger.fixed.get(name), wanted, guaranteed);
   if (fixed === undefined) return undefined;
   const message = `queue ${name} guarantees less: not preemptible workloads would hold ${fixed}; make it preemptible`;
   return { reason: 'OverGuaranteed', message };
 }
 
-/** A queue that guarantees nothing to anybody sets no bound on what may be held for good. */
-function isPromising({ guaranteed }: QueueNode): boolean {
-  return Object.keys(guaranteed).length > 0;
-}
-
-/** `12 of 8 devices` for the first resource whose bound would be crossed. */
+/** `12 of 8 devices` for the first resource whose bound would be crossed; what is not named has none. */
 function findOver(held: Amounts | undefined, wanted: Amounts, bounds: Amounts): string | undefined {
   for (const [resource, bound] of Object.entries(bounds)) {
     const more = wanted[resource] ?? 0;

@@ -14,9 +14,10 @@ class Sorts {
 
   /** Undefined for those whose room depends on more than their tasks. */
   of(workload: Workload): string | undefined {
-    const { topology, subGroups = [], isExclusive = false, reservation, estimateMs, minMember, problem } = workload;
+    const { topology, subGroups = [], isExclusive = false, reservation, estimateMs, minMember } = workload;
     const isAlone = subGroups.length === 0 && !isExclusive && reservation === undefined;
-    const isPlain = isAlone && topology === undefined && problem === undefined;
+    const isUsable = workload.problem === undefined && workload.pause === undefined;
+    const isPlain = isAlone && topology === undefined && isUsable;
     if (!isPlain || this.#fitter.ledger.countHeld(workload) > 0) return undefined;
     const members = livingMembers(workload);
     const key = members[0]?.demand.key;

@@ -292,6 +292,26 @@ const cases: Record<string, Case> = {
     wantStarts: ['short-0 on n1'],
     wantWaiting: { long: 'Reserved' },
   },
+  'stops what stands on a device that is not well, where its node says so': {
+    nodes: [sickMachine('n1'), sickMachine('n2')],
+    scene: { drainedDevices: new Set(['n1']) },
+    workloads: [job('a', { on: ['n1'] }), job('b', { on: ['n2'] })].map(onFirstDevice),
+    wantVictims: ['a unhealthy'],
+  },
+  'leaves a workload that pauses its share': {
+    queues: [queue('p', { guaranteed: { devices: 2 } }), queue('q', { guaranteed: { devices: 2 } })],
+    workloads: [
+      job('paused', { queue: 'p', size: 2, on: ['n1', 'n1'], pause: 'not just now' }),
+      job('more', { queue: 'q', size: 2, on: ['n1', 'n1'] }),
+      job('a', { queue: 'q', createdAtMs: 1 }),
+    ],
+    wantWaiting: { a: 'NoRoom' },
+  },
+  'makes no room among others for who names a reservation': {
+    scene: { reservations: [reserve('r', 1, { nodes: ['n1'] })] },
+    workloads: [job('low', { count: 3, on: ['n1'] }), job('guest', { size: 2, reservation: 'r', priority: 9 })],
+    wantWaiting: { guest: 'NoRoom' },
+  },
   'lets one who never leaves block only himself': {
     nodes: two,
     workloads: [
@@ -304,6 +324,19 @@ const cases: Record<string, Case> = {
     wantStarts: ['a-0 on n1', 'a-1 on n1', 'a-2 on n1', 'a-3 on n2', 'a-4 on n2', 'a-5 on n2', 'a-6 on n2'],
   },
 };
+
+function sickMachine(name: string): PoolNode {
+  const well = machine(name);
+  return { ...well, devices: well.devices.map((device, index) => ({ ...device, isHealthy: index !== 0 })) };
+}
+
+function onFirstDevice(workload: Workload): Workload {
+  const members = workload.members.map((member) => ({
+    ...member,
+    ...(member.on && { on: { ...member.on, devices: [0] } }),
+  }));
+  return { ...workload, members };
+}
 
 function reserve(name: string, members: number, more: Partial<Reserved> = {}): Reserved {
   const [member] = job(name).members;

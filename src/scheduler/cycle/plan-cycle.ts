@@ -36,8 +36,8 @@ export interface Scene {
   readonly nominations?: readonly Nomination[];
   /** Nodes whose members are stopped, so that they go elsewhere. */
   readonly drained?: ReadonlySet<string>;
-  /** Keys of workloads with a device that is not well. */
-  readonly sick?: ReadonlySet<string>;
+  /** Nodes of which what stands on devices that are not well is stopped. */
+  readonly drainedDevices?: ReadonlySet<string>;
   readonly reservations?: readonly Reserved[] | undefined;
   /** Who has waited so long for room is promised nodes; undefined: nobody is. */
   readonly promiseAfterMs?: number | undefined;
@@ -141,9 +141,9 @@ class Cycle {
 
   /** Gangs that were cut for too long, and members on nodes that are to be emptied. */
   stopStale(): void {
-    const { nowMs, drained = new Set<string>(), sick = new Set<string>() } = this.#scene;
+    const { nowMs, drained = new Set<string>(), drainedDevices = new Set<string>() } = this.#scene;
     const { fitter, workloads } = this.#parts;
-    const unwell = { nodes: drained, keys: sick };
+    const unwell = { nodes: drained, deviceNodes: drainedDevices };
     const victims = [...listStale(fitter.ledger, workloads, nowMs), ...listUnwell(fitter.ledger, workloads, unwell)];
     for (const victim of victims) for (const holding of victim.holdings) fitter.ledger.release(holding);
     this.#stop(victims);
@@ -225,7 +225,8 @@ class Cycle {
     let running: Pick<Search, 'running' | 'runningOf'> | undefined;
     const futile = new Futile(fitter);
     for (const { workload, refusal } of [...this.#waiting.values()]) {
-      if (!this.#isUnstarted(workload) || !CURABLE.has(refusal.reason)) continue;
+      // why: whoever names a reservation uses its room, not that of others
+      if (!this.#isUnstarted(workload) || !CURABLE.has(refusal.reason) || workload.reservation !== undefined) continue;
       const key = futile.keyOf(workload, refusal);
       if (futile.has(key)) continue;
       running ??= this.#listRunning(workloads);
@@ -338,7 +339,6 @@ class Cycle {
     return { running, runningOf: Map.groupBy(running, (one) => ledger.queueOf(one)?.name ?? '') };
   }
 
-  /** Since before this cycle, and nothing is decided about it yet. */
   #nominate(nominations: readonly Nomination[]): void {
     for (const nomination of nominations) {
       this.#nominations.push(nomination);
@@ -346,6 +346,7 @@ class Cycle {
     }
   }
 
+  /** Since before this cycle, and nothing is decided about it yet. */
   #isRunning(workload: Workload): boolean {
     return !this.#isUnstarted(workload) && !this.#isBusy(workload) && !this.#started.has(workload);
   }

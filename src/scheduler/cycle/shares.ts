@@ -91,8 +91,9 @@ export function capacityOf({ pool }: Ledger): Amounts {
   const capacity: Account = {};
   for (const { capacity: amounts, devices } of pool.nodes) {
     for (const [resource, amount] of Object.entries(amounts)) capacity[resource] = (capacity[resource] ?? 0) + amount;
-    capacity[DEVICES] = (capacity[DEVICES] ?? 0) + devices.length;
-    for (const { resource } of devices) if (resource !== undefined) capacity[resource] = (capacity[resource] ?? 0) + 1;
+    const healthy = devices.filter(({ isHealthy }) => isHealthy !== false);
+    capacity[DEVICES] = (capacity[DEVICES] ?? 0) + healthy.length;
+    for (const { resource } of healthy) if (resource !== undefined) capacity[resource] = (capacity[resource] ?? 0) + 1;
   }
   return capacity;
 }

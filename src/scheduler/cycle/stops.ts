@@ -15,23 +15,30 @@ export function listStale(ledger: Ledger, workloads: readonly Workload[], nowMs:
     .map((workload) => ({ workload, holdings: ledger.holdingsOf(workload), kind: 'whole', cause: 'stale' }));
 }
 
-/** What is not to be run on, or not to run on. */
+/** Where nothing is to go on. */
 export interface Unwell {
   /** Names of nodes that are to be emptied. */
   readonly nodes: ReadonlySet<string>;
-  /** Keys of workloads with a device that is not well. */
-  readonly keys: ReadonlySet<string>;
+  /** Names of nodes of which only those devices are to be emptied that are not well. */
+  readonly deviceNodes: ReadonlySet<string>;
 }
 
 /** Workloads with a member on what is not well; a gang goes whole unless it can do without. */
-export function listUnwell(ledger: Ledger, workloads: readonly Workload[], { nodes, keys }: Unwell): readonly Victim[] {
-  if (nodes.size + keys.size === 0) return [];
+export function listUnwell(
+  ledger: Ledger,
+  workloads: readonly Workload[],
+  { nodes, deviceNodes }: Unwell,
+): readonly Victim[] {
+  if (nodes.size + deviceNodes.size === 0) return [];
   const { pool } = ledger;
-  const isLost = ({ placement: { node, devices } }: Holding) =>
-    nodes.has(pool.nodes[node]?.name ?? '') || devices.some((device) => pool.devices[device]?.isHealthy === false);
+  const isLost = ({ placement: { node, devices } }: Holding) => {
+    const name = pool.nodes[node]?.name ?? '';
+    const isSick = () => devices.some((device) => pool.devices[device]?.isHealthy === false);
+    return nodes.has(name) || (deviceNodes.has(name) && isSick());
+  };
   return workloads.flatMap((workload): readonly Victim[] => {
     const holdings = ledger.holdingsOf(workload);
-    const lost = holdings.filter((holding) => isLost(holding) && (nodes.size > 0 || keys.has(workload.key)));
+    const lost = holdings.filter(isLost);
     if (lost.length === 0) return [];
     const isSurplus = holdings.length - lost.length >= workload.minMember && (workload.subGroups ?? []).length === 0;
     const parts = isSurplus ? ({ holdings: lost, kind: 'surplus' } as const) : ({ holdings, kind: 'whole' } as const);

@@ -213,10 +213,9 @@ function stopSome(
 ): readonly Victim[] | undefined {
   if (candidates.length === 0) return undefined;
   fitter.isTelling = false;
-  let stopped = stopFewest(fitter, workload, { candidates, growth });
-  // why: those who come first may use up what their queue can be asked for, on nodes where it helps nobody
-  for (const onNode of stopped === undefined ? groupByNode(candidates) : []) {
-    stopped = stopFewest(fitter, workload, { candidates: onNode, growth });
+  let stopped: readonly Candidate[] | undefined;
+  for (const some of listChoices(candidates)) {
+    stopped = stopFewest(fitter, workload, { candidates: some, growth });
     if (stopped !== undefined) break;
   }
   fitter.isTelling = true;
@@ -234,8 +233,18 @@ function stopFewest(
   });
 }
 
-/** Nodes on which it is tried to stop others one node at a time. */
-const MOST_NODES = 64;
+/** Nodes, and candidates alone, that are tried at most. */
+const MOST_TRIED = 64;
+
+/**
+ * All in their order; then those of one node at a time, and each alone: the first in the order may be all that their
+ * queue can be asked for, where it helps nobody.
+ */
+function* listChoices(candidates: readonly Candidate[]): Generator<readonly Candidate[]> {
+  yield candidates;
+  yield* groupByNode(candidates);
+  if (candidates.length > 1) for (const candidate of candidates.slice(0, MOST_TRIED)) yield [candidate];
+}
 
 /** By the node of the first holding, in the order of the first candidate of each. */
 function groupByNode(candidates: readonly Candidate[]): readonly (readonly Candidate[])[] {
@@ -246,7 +255,7 @@ function groupByNode(candidates: readonly Candidate[]): readonly (readonly Candi
     groups.set(node, group);
     group.push(candidate);
   }
-  return groups.size < 2 ? [] : [...groups.values()].slice(0, MOST_NODES);
+  return groups.size < 2 ? [] : [...groups.values()].slice(0, MOST_TRIED);
 }
 
 /** Stops those of the first `count` that may be, in turn; a gang that lost its surplus may be stopped whole after. */

@@ -59,8 +59,10 @@ export interface Workload {
   readonly partialSinceMs?: number | undefined;
   /** A gang that has room for some members only, for longer than this, is stopped. */
   readonly startTimeoutMs?: number | undefined;
-  /** Why it cannot be planned for at all, in a sentence. */
+  /** Why it cannot be planned for at all, in a sentence: it has no share of anything. */
   readonly problem?: string | undefined;
+  /** Why it is not started just now; its share stays its own. */
+  readonly pause?: string | undefined;
 }
 
 /** Members that count: those that are not ending. */

@@ -1,9 +1,8 @@
 /** One decision after the other: reads, plans, carries out, and remembers what has not come back yet. */
-
 import type { Clock } from '../../base/clock.ts';
 import type { ApiClient } from '../../client/types.ts';
 import type { Pod } from '../../kube/pod.ts';
-import { isPodFinished } from '../../kube/pod.ts';
+import { PROMISE_AFTER_MS } from '../cycle/backfill.ts';
 import type { Nomination } from '../cycle/nominations.ts';
 import { type CyclePlan, planCycle, type Scene } from '../cycle/plan-cycle.ts';
 import { isReservation } from '../cycle/reservations.ts';
@@ -11,7 +10,7 @@ import { isByService } from '../cycle/service.ts';
 import type { Workload } from '../cycle/workload.ts';
 import { writeAssigned } from '../objects/assignment.ts';
 import { heldNodes } from '../objects/read-reservations.ts';
-import { learningKey, PodAsks } from '../objects/read-workloads.ts';
+import { PodAsks } from '../objects/read-workloads.ts';
 import type { PolicyName } from '../placement/policies.ts';
 import { emptyUsage, recordUsage, type Usage } from '../queues/usage.ts';
 import { type Binding, bindTogether, forEachLimited, stopPod } from './act.ts';
@@ -20,7 +19,8 @@ import { Estimates } from './estimates.ts';
 import type { EventQueue } from './event-queue.ts';
 import { KnownScene } from './known-scene.ts';
 import type { SchedulerMetrics } from './metrics.ts';
-import { ClassReader, findOnSickDevices, type Reading, readSources, type Sources } from './read-scene.ts';
+import { Partials } from './partials.ts';
+import { ClassReader, type Reading, readSources, type Sources } from './read-scene.ts';
 import { COMPLETE_MS, isTooEarly, PlanTeller } from './tell-plan.ts';
 
 /** What deciding needs. */
@@ -37,8 +37,6 @@ export interface DeciderOptions {
   readonly again: (delayMs: number) => void;
 }
 
-/** Who has waited this long for room is promised nodes. */
-const PROMISE_AFTER_MS = 60_000;
 /** Use of a queue counts half after this long. */
 const HALF_LIFE_MS = 24 * 3_600_000;
 /** How strongly use before counts against a queue's part of what is over. */
@@ -51,15 +49,15 @@ const PENALTY_MS = { first: 250, most: 60_000 } as const;
 /** How long we wait to see what became of a pod whose binding was refused. */
 const DOUBT_MS = 1_000;
 
+/** After this long a refusal counts no more. */
+const FORGIVEN_MS = 600_000;
+
 /** A binding, and the pod as it will be, made once for each pod object. */
 interface Assumed {
   readonly binding: Binding;
   from?: Pod;
   as?: Pod;
 }
-
-/** After this long a refusal counts no more. */
-const FORGIVEN_MS = 600_000;
 
 interface Doubt {
   readonly binding: Binding;
@@ -81,13 +79,14 @@ export class Decider {
   readonly #classes = new ClassReader();
   readonly #estimates = new Estimates();
   readonly #attained = new Attained();
+  readonly #partials = new Partials();
   /** Bindings whose pods have not come back with them yet, by uid. */
   readonly #assumed = new Map<string, Assumed>();
   /** Bindings that were refused, by uid: somebody else has bound or changed the pod, and we have not seen it yet. */
   readonly #doubtful = new Map<string, Doubt>();
   readonly #penalties = new Map<string, Penalty>();
   /** Where reservations hold room, by name. */
-  readonly #reserved = new Map<string, readonly string[]>();
+  #reserved: ReadonlyMap<string, readonly string[]> = new Map();
   #nominations: readonly Nomination[] = [];
   #usage: Usage;
 
@@ -99,16 +98,16 @@ export class Decider {
     this.#usage = emptyUsage(options.clock.nowMs());
   }
 
-  /** The pod is gone: what it ran for is learned. */
-  forget(pod: Pod): void {
-    const { uid = '' } = pod.metadata;
+  /** The pod is there, or has changed: what one that has ended ran for is learned. */
+  see(pod: Pod): void {
+    this.#estimates.learn(pod);
+  }
+
+  /** The pod is gone. */
+  forget({ metadata: { uid = '' } }: Pod): void {
     this.#assumed.delete(uid);
     this.#doubtful.delete(uid);
     this.#teller.forget(uid);
-    const queue = pod.metadata.labels?.['athanor.dev/queue'] ?? 'default';
-    const started = Date.parse(pod.status?.startTime ?? '');
-    if (isPodFinished(pod) && pod.status?.phase === 'Succeeded' && Number.isFinite(started))
-      this.#estimates.learn(learningKey(queue, pod.metadata.name), this.#options.clock.nowMs() - started);
   }
 
   /** True for a binding of ours that comes back: it has been counted for long. */
@@ -130,7 +129,7 @@ export class Decider {
     const plan = planCycle(this.#toScene(reading, nowMs));
     this.#options.metrics.measure(plan, { nowMs, tookMs: performance.now() - startedMs });
     this.#nominations = plan.nominations;
-    for (const { name } of reading.reservations) this.#reserved.set(name, heldNodes(name, plan));
+    this.#reserved = new Map(reading.reservations.map(({ name }) => [name, heldNodes(name, plan)]));
     this.#usage = recordUsage(this.#usage, shareOfCapacity(plan), { nowMs, halfLifeMs: HALF_LIFE_MS });
     await this.#bindAll(plan, reading, nowMs);
     await this.#stopAll(plan, reading);
@@ -163,7 +162,7 @@ export class Decider {
   }
 
   #toScene(reading: Reading, nowMs: number): Scene {
-    const { policy, sources } = this.#options;
+    const { policy } = this.#options;
     return {
       nowMs,
       nodes: reading.nodes,
@@ -175,14 +174,14 @@ export class Decider {
       nominations: this.#nominations,
       drained: reading.drained,
       reservations: reading.reservations,
-      sick: new Set(findOnSickDevices(reading, sources.pools.list()).map(({ key }) => key)),
+      drainedDevices: reading.drainedDevices,
       promiseAfterMs: PROMISE_AFTER_MS,
     };
   }
 
   #listWorkloads({ workloads, tree }: Reading, nowMs: number): readonly Workload[] {
     const isCounted = ({ queue }: Workload) => isByService(tree.byName.get(queue));
-    const counted = this.#attained.tell(workloads, { nowMs, isCounted });
+    const counted = this.#partials.tell(this.#attained.tell(workloads, { nowMs, isCounted }), nowMs);
     if (this.#doubtful.size + this.#penalties.size === 0) return counted;
     return counted.map((workload) => this.#withPenalty(workload, nowMs));
   }
@@ -220,11 +219,11 @@ export class Decider {
   /** Whose binding was refused lets others go first for a while: otherwise it would win every cycle. */
   #withPenalty(workload: Workload, nowMs: number): Workload {
     const isDoubtful = workload.members.some(({ key }) => this.#doubtful.has(key.split(' ')[1] ?? ''));
-    if (isDoubtful) return { ...workload, problem: 'its binding was refused, waiting to see why' };
+    if (isDoubtful) return { ...workload, pause: 'its binding was refused, waiting to see why' };
     const penalty = this.#penalties.get(workload.key);
     if (penalty === undefined || penalty.untilMs <= nowMs) return workload;
     const seconds = Math.ceil((penalty.untilMs - nowMs) / 1000);
-    return { ...workload, problem: `its binding was refused, tried again in ${seconds} s` };
+    return { ...workload, pause: `its binding was refused, tried again in ${seconds} s` };
   }
 
   async #bindAll(plan: CyclePlan, reading: Reading, nowMs: number): Promise<void> {
@@ -244,7 +243,7 @@ export class Decider {
       for (const { pod } of bound) this.#teller.forget(pod.metadata.uid ?? '');
       if (bound.length === unit.length) {
         this.#penalties.delete(workload.key);
-        metrics.started(workload, nowMs);
+        if (workload.startedAtMs === undefined) metrics.started(workload, nowMs);
         return;
       }
       const lastMs = Math.min(PENALTY_MS.most, (this.#penalties.get(workload.key)?.lastMs ?? PENALTY_MS.first / 2) * 2);

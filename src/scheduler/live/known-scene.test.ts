@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { type Random, seededRandom } from '../../base/random.ts';
-import type { PodGroup } from '../../kinds/pod-group/kind.ts';
-import { PodGroupSpec } from '../../kinds/pod-group/kind.ts';
+import { type PodGroup, PodGroupSpec } from '../../kinds/pod-group/kind.ts';
 import { QueueSpec } from '../../kinds/queue/kind.ts';
 import type { Node, Pod } from '../../kube/pod.ts';
 import { buildDeviceClasses } from '../objects/device-classes.ts';
+import { learningKey } from '../objects/learning.ts';
 import type { NodePool, Queue } from '../objects/read-queues.ts';
 import { PodAsks } from '../objects/read-workloads.ts';
 import { node, pod } from '../objects/test-objects.ts';
@@ -74,7 +74,7 @@ function changeOne(world: World, random: Random): void {
     () => world.queues.drop(`q${int(0, 2)}`),
     () => world.pools.put('pool', poolOf(random() < 0.5 ? [`q${int(0, 2)}`] : [])),
     () => world.pools.drop('pool'),
-    () => world.learned.set(`default ${name}`, int(1, 3) * 1000),
+    () => world.learned.set(learningKey('x', name), int(1, 3) * 1000),
     () => (world.now = random() < 0.5 ? classes : other),
   ];
   acts[int(0, acts.length - 1)]?.();

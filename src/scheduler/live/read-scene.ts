@@ -6,7 +6,6 @@ import type { ObjectOf } from '../../kube/object.ts';
 import { isPodFinished, type Node, type Pod } from '../../kube/pod.ts';
 import { toAmounts } from '../amounts.ts';
 import type { Reserved } from '../cycle/reservations.ts';
-import type { Workload } from '../cycle/workload.ts';
 import {
   buildDeviceClasses,
   type DeviceClasses,
@@ -15,7 +14,7 @@ import {
 } from '../objects/device-classes.ts';
 import { isInPool, type NodePool, type Queue } from '../objects/read-queues.ts';
 import { type Reservation, readReservation } from '../objects/read-reservations.ts';
-import { type PodAsks, readWorkloads, type WorkloadReading } from '../objects/read-workloads.ts';
+import { groupKeyOf, type PodAsks, readWorkloads, type WorkloadReading } from '../objects/read-workloads.ts';
 import type { PoolNode } from '../pool/pool.ts';
 import type { QueueTree } from '../queues/queue-tree.ts';
 import { KnownScene } from './known-scene.ts';
@@ -45,6 +44,8 @@ export interface Reading extends WorkloadReading {
   readonly tree: QueueTree;
   readonly classes: DeviceClasses;
   readonly drained: ReadonlySet<string>;
+  /** Nodes whose pool stops what runs on devices that are not well. */
+  readonly drainedDevices: ReadonlySet<string>;
   readonly reservations: readonly Reserved[];
 }
 
@@ -73,33 +74,50 @@ export function readSources(sources: Sources, options: ReadOptions): Reading {
     classes,
     readNode,
   });
-  const pods: Pod[] = [];
-  for (const pod of sources.pods.list()) if (!isPodFinished(pod)) pods.push(options.withAssumed(pod));
+  const { pods, ended } = sortPods(sources.pods.list(), options.withAssumed);
   const groups = sources.groups.list();
   const from = { schedulerNames, classes, rules, asks, estimateMs, known: known.workloads };
-  const reading = readWorkloads({ ...from, pods, groups });
+  const reading = readWorkloads({ ...from, pods, ended, groups });
   const drained = new Set(
     nodes.filter((node) => isToBeDrained(node, pools, nowMs)).map(({ metadata }) => metadata.name),
+  );
+  const drains = pools.filter(({ spec }) => spec.drainUnhealthy);
+  const drainedDevices = new Set(
+    nodes.filter((node) => drains.some((pool) => isInPool(node, pool))).map(({ metadata }) => metadata.name),
   );
   const { workloads } = reading;
   const reservations = sources.reservations
     .list()
     .map((one) => readReservation(one, { workloads, classes, rules, nodesOf: options.nodesOf }));
-  return { ...reading, nodes: poolNodes, tree, classes, drained, reservations };
+  return { ...reading, nodes: poolNodes, tree, classes, drained, drainedDevices, reservations };
+}
+
+/** Pods that have not ended, and of those that have ended well the members of gangs, by the key of their group. */
+function sortPods(all: readonly Pod[], withAssumed: (pod: Pod) => Pod) {
+  const pods: Pod[] = [];
+  const ended = new Map<string, Pod[]>();
+  for (const pod of all) {
+    if (!isPodFinished(pod)) {
+      pods.push(withAssumed(pod));
+      continue;
+    }
+    const key = pod.status?.phase === 'Succeeded' ? groupKeyOf(pod) : undefined;
+    if (key === undefined) continue;
+    const gang = ended.get(key);
+    if (gang === undefined) ended.set(key, [pod]);
+    else gang.push(pod);
+  }
+  return { pods, ended };
 }
 
 /** Classes by the version of their objects: read anew only when one has changed. */
 export class ClassReader {
-  #key = '';
-  #classes = buildDeviceClasses();
+  #known: { readonly key: string; readonly classes: DeviceClasses } | undefined;
 
   read(objects: readonly DeviceClass[]): DeviceClasses {
     const key = objects.map(({ metadata }) => `${metadata.uid} ${metadata.resourceVersion}`).join(',');
-    if (key !== this.#key) {
-      this.#key = key;
-      this.#classes = buildDeviceClasses(objects);
-    }
-    return this.#classes;
+    if (this.#known?.key !== key) this.#known = { key, classes: buildDeviceClasses(objects) };
+    return this.#known.classes;
   }
 }
 
@@ -126,17 +144,5 @@ function isToBeDrained(node: Node, pools: readonly NodePool[], nowMs: number): b
   const sinceMs = Date.parse(ready.lastTransitionTime ?? '') || 0;
   return pools.some(
     (pool) => isInPool(node, pool) && pool.spec.drainUnhealthy && nowMs - sinceMs >= pool.spec.drainAfterSeconds * 1000,
-  );
-}
-
-/** Workloads with a device that is not well, in pools that stop what runs there. */
-export function findOnSickDevices({ workloads, nodes }: Reading, pools: readonly NodePool[]): readonly Workload[] {
-  const drains = pools.some(({ spec }) => spec.drainUnhealthy);
-  const byName = new Map(nodes.map((node) => [node.name, node]));
-  if (!drains) return [];
-  return workloads.filter(({ members }) =>
-    members.some(({ on }) =>
-      (on?.devices ?? []).some((index) => byName.get(on?.node ?? '')?.devices[index]?.isHealthy === false),
-    ),
   );
 }

@@ -1,9 +1,7 @@
 /** Tells people what was decided: why pods wait, how groups stand, and what queues hold. */
-
 import type { Clock } from '../../base/clock.ts';
 import type { ApiClient } from '../../client/types.ts';
-import type { PodGroup } from '../../kinds/pod-group/kind.ts';
-import { type PodGroupStatus, podGroup } from '../../kinds/pod-group/kind.ts';
+import { type PodGroup, type PodGroupStatus, podGroup } from '../../kinds/pod-group/kind.ts';
 import { type QueueStatus, queue } from '../../kinds/queue/kind.ts';
 import { reservation } from '../../kinds/reservation/kind.ts';
 import { formatTime, mergeConditions } from '../../kube/condition.ts';
@@ -76,13 +74,13 @@ export class Teller {
   async describeGroup(group: PodGroup, now: GroupNow): Promise<Outcome> {
     if (isUpstream(group)) return 'same';
     const status = this.#toGroupStatus(group, now);
-    const isOver = now.scheduled < (group.status?.scheduled ?? 0) && now.phase === undefined;
+    const isOver = now.scheduled < (group.status?.scheduled ?? 0);
     if (isOver || JSON.stringify(status) === JSON.stringify(group.status)) return 'same';
     // why: a group is an object
     return write(this.#options.client.updateStatus(podGroup, { ...group, status } as KubeObject));
   }
 
-  #toGroupStatus({ spec, status }: PodGroup, { scheduled, waiting, phase }: GroupNow): PodGroupStatus {
+  #toGroupStatus({ spec, status }: PodGroup, { scheduled, waiting }: GroupNow): PodGroupStatus {
     const isScheduled = scheduled >= spec.minMember;
     const nowMs = this.#options.clock.nowMs();
     const said = waiting?.refusal.message ?? `${scheduled} of ${spec.minMember} members have a node`;
@@ -95,7 +93,7 @@ export class Teller {
     };
     const nominated = waiting?.refusal.reason === 'Nominated' ? ('Nominated' as const) : ('Pending' as const);
     return {
-      phase: phase ?? (isScheduled ? 'Scheduled' : nominated),
+      phase: isScheduled ? 'Scheduled' : nominated,
       scheduled,
       ...(!isScheduled && waiting !== undefined && { reason, position: waiting.position }),
       ...(isScheduled && { startTime: status?.startTime ?? formatTime(nowMs) }),
@@ -138,8 +136,6 @@ export class Teller {
 export interface GroupNow {
   readonly scheduled: number;
   readonly waiting: Waiting | undefined;
-  /** Said instead of what follows from the numbers. */
-  readonly phase?: PodGroupStatus['phase'];
 }
 
 /** What a refusal says of a pod: a group speaks for its members. */

@@ -27,6 +27,8 @@ interface Known {
 interface KnownGang extends Known {
   readonly group: KubeObject | undefined;
   readonly pods: readonly Pod[];
+  /** Of its members, those that have ended well. */
+  readonly ended: readonly Pod[];
 }
 
 /** Objects that are gone are kept until they are so many more than those that are there. */
@@ -49,22 +51,18 @@ export class KnownWorkloads {
 
   /** A group with its pods, by its key. */
   gang<S extends ReadFrom>(
-    {
-      key,
-      group,
-      pods,
-    }: { readonly key: string; readonly group: KubeObject | undefined; readonly pods: readonly Pod[] },
+    { key, ...objects }: { readonly key: string } & Omit<KnownGang, keyof Known>,
     sources: S,
     read: (sources: S) => Workload,
   ): Workload {
     const known = this.#gangs.get(key);
     const isFresh =
       known !== undefined &&
-      known.group === group &&
-      known.pods.length === pods.length &&
-      known.pods.every((pod, index) => pod === pods[index]) &&
+      known.group === objects.group &&
+      areSame(known.pods, objects.pods) &&
+      areSame(known.ended, objects.ended) &&
       isSame(known, sources);
-    const now = isFresh ? known : { ...readKnown(sources, read), group, pods };
+    const now = isFresh ? known : { ...readKnown(sources, read), ...objects };
     this.#seen.set(key, now);
     return now.workload;
   }
@@ -77,6 +75,10 @@ export class KnownWorkloads {
     const there = new Set(pods);
     for (const pod of this.#singles.keys()) if (!there.has(pod)) this.#singles.delete(pod);
   }
+}
+
+function areSame(before: readonly Pod[], after: readonly Pod[]): boolean {
+  return before.length === after.length && before.every((pod, index) => pod === after[index]);
 }
 
 function isSame({ from, learned }: Known, { schedulerNames, classes, rules, estimateMs }: ReadFrom): boolean {

@@ -19,6 +19,8 @@ interface Case {
   readonly pods: readonly Pod[];
   readonly groups?: Readonly<Record<string, number>>;
   readonly pools?: readonly NodePool[];
+  /** Pods of the group g that have ended well. */
+  readonly ended?: readonly Pod[];
   /** `pod on node`. */
   readonly want: readonly string[];
   /** Message by pod. */
@@ -118,6 +120,13 @@ const cases: Record<string, Case> = {
       g3: '0/1 nodes are available: 1 Insufficient cpu.',
     },
   },
+  'needs no member again that has ended well': {
+    nodes: [one],
+    pods: gang(3).slice(1),
+    groups: { g: 3 },
+    ended: gang(1),
+    want: ['g1 on n1', 'g2 on n1'],
+  },
   'refuses a pod whose group does not exist': {
     nodes: [one],
     pods: gang(1),
@@ -150,7 +159,7 @@ for (const [sentence, want] of Object.entries(cases)) test(`the scheduler ${sent
 
 const classes = buildDeviceClasses();
 
-function check({ nodes, pods, groups = {}, pools = [], want, wantRefused = {} }: Case): void {
+function check({ nodes, pods, groups = {}, pools = [], ended = [], want, wantRefused = {} }: Case): void {
   const tree = buildQueueTree([{ ...QUEUE_DEFAULTS, name: 'research' }]);
   const reading = readWorkloads({
     pods,
@@ -166,6 +175,7 @@ function check({ nodes, pods, groups = {}, pools = [], want, wantRefused = {} }:
     classes,
     rules: new PoolRules(nodes, pools, tree),
     asks: new PodAsks(),
+    ended: new Map([['x/g', ended]]),
     estimateMs: () => undefined,
   });
   const poolNodes = nodes.map((one) => {

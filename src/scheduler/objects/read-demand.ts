@@ -1,5 +1,6 @@
 /** What a pod needs, as the planner takes it: amounts, a share of devices, and the nodes that will not have it. */
 
+import { containerResources, deviceAnnotations, type Resources } from '../../kinds/fields/resources.ts';
 import type { Node, Pod, Taint, Toleration } from '../../kube/pod.ts';
 import { matchesLabels, type Selector } from '../../kube/selector.ts';
 import { type Amounts, requestsOf } from '../amounts.ts';
@@ -37,6 +38,19 @@ export function readPodAsk(pod: Pod, classes: DeviceClasses): PodAsk {
   const extraQuota = quotaOfSlices(amounts, classes);
   const parts = { amounts, share, nodeSelector, tolerations };
   return { ...parts, problem, extraQuota, key: JSON.stringify(parts) };
+}
+
+/** What a pod of these resources would ask for, before there is one. */
+export function readResourcesAsk(
+  { resources, nodeSelector }: { readonly resources: Resources; readonly nodeSelector: PodAsk['nodeSelector'] },
+  classes: DeviceClasses,
+): PodAsk {
+  const container = { name: 'main', image: '', resources: containerResources(resources) };
+  const metadata = { name: '', annotations: deviceAnnotations(resources) };
+  return readPodAsk(
+    { apiVersion: 'v1', kind: 'Pod', metadata, spec: { containers: [container], nodeSelector } },
+    classes,
+  );
 }
 
 function quotaOfSlices(amounts: Amounts, { slices }: DeviceClasses): Amounts {

@@ -55,10 +55,14 @@ export class PoolRules {
     this.#tree = tree;
   }
 
-  /** Undefined when the named pool does not exist. */
-  for({ queue, pool }: PoolQuestion): NodeRules | undefined {
-    if (pool !== undefined && !this.#pools.some(({ metadata }) => metadata.name === pool)) return undefined;
-    const key = this.#pools.length === 0 ? '' : `${queue} ${pool ?? ''}`;
+  /** Whether there is a pool of that name. */
+  has(pool: string): boolean {
+    return this.#pools.some(({ metadata }) => metadata.name === pool);
+  }
+
+  /** What they refuse; a pool that is not there has no node. */
+  for({ queue, pool }: PoolQuestion): NodeRules {
+    const key = this.#pools.length === 0 && pool === undefined ? '' : `${queue} ${pool ?? ''}`;
     const known = this.#rules.get(key);
     if (known !== undefined) return known;
     const rules = { nodes: this.#nodes, key, refuses: (node: Node) => this.#refuse(node, { queue, pool }) };

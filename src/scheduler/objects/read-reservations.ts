@@ -1,15 +1,12 @@
 /** Reservations as the planner takes them, and what their objects are told. */
-
-import { deviceAnnotations } from '../../kinds/fields/resources.ts';
 import type { ReservationSpec, ReservationStatus } from '../../kinds/reservation/kind.ts';
 import { mergeConditions } from '../../kube/condition.ts';
 import type { ObjectOf } from '../../kube/object.ts';
-import type { Pod } from '../../kube/pod.ts';
 import type { CyclePlan } from '../cycle/plan-cycle.ts';
 import { type Reserved, reservationKey } from '../cycle/reservations.ts';
 import type { Workload } from '../cycle/workload.ts';
 import type { DeviceClasses } from './device-classes.ts';
-import { readPodAsk, toDemand } from './read-demand.ts';
+import { readResourcesAsk, toDemand } from './read-demand.ts';
 import type { PoolRules } from './read-queues.ts';
 
 /** A Reservation object. */
@@ -29,11 +26,7 @@ export function readReservation(object: Reservation, sources: ReservationSources
   const { metadata, spec } = object;
   const { startMs, endMs } = timesOf(object);
   const rules = sources.rules.for({ queue: spec.queue, pool: undefined });
-  const demand = toDemand(
-    readPodAsk(toPod(object), sources.classes),
-    rules ?? { nodes: new Map(), key: '', refuses: () => undefined },
-    sources.classes,
-  );
+  const demand = toDemand(readResourcesAsk(spec, sources.classes), rules, sources.classes);
   const members = Math.max(0, spec.members - countUsed(metadata.name, sources.workloads));
   return { name: metadata.name, queue: spec.queue, demand, members, startMs, endMs, nodes: sources.nodesOf(object) };
 }
@@ -48,18 +41,6 @@ function countUsed(name: string, workloads: readonly Workload[]): number {
   return workloads
     .filter((one) => one.reservation === name)
     .reduce((sum, { members }) => sum + members.filter(({ on }) => on !== undefined).length, 0);
-}
-
-/** The pod that each member would be. */
-function toPod({ metadata, spec }: Reservation): Pod {
-  const { requests, limits } = spec.resources;
-  const resources = { ...(requests && { requests }), ...(limits && { limits }) };
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name: metadata.name, namespace: '', annotations: deviceAnnotations(spec.resources) },
-    spec: { containers: [{ name: 'main', image: '', resources }], nodeSelector: spec.nodeSelector },
-  };
 }
 
 /** What the object says after a plan. */

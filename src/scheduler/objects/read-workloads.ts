@@ -12,6 +12,7 @@ import { DEFAULT_QUEUE } from '../queues/queue-tree.ts';
 import { readAssigned } from './assignment.ts';
 import type { DeviceClasses } from './device-classes.ts';
 import { KnownWorkloads, type ReadFrom } from './known-workloads.ts';
+import { learningKey } from './learning.ts';
 import { type NodeRules, type PodAsk, readPodAsk, toDemand } from './read-demand.ts';
 import { upstreamGroupName } from './upstream-groups.ts';
 
@@ -30,7 +31,6 @@ const MOST_SORTS = 10_000;
 export class PodAsks {
   readonly #asks = new WeakMap<Pod, { readonly classes: DeviceClasses; readonly ask: PodAsk }>();
   readonly #demands = new WeakMap<NodeRules, Map<PodAsk, Demand>>();
-  readonly #nowhere: NodeRules = { nodes: new Map(), key: '', refuses: () => undefined };
   #sorts = new Map<string, PodAsk>();
   #classes: DeviceClasses | undefined;
 
@@ -51,15 +51,14 @@ export class PodAsks {
     return known;
   }
 
-  /** The ask against nodes; undefined rules: there are none. */
-  demandOf(ask: PodAsk, rules: NodeRules | undefined, classes: DeviceClasses): Demand {
-    const of = rules ?? this.#nowhere;
-    const demands = this.#demands.get(of) ?? new Map<PodAsk, Demand>();
-    this.#demands.set(of, demands);
+  /** The ask against nodes. */
+  demandOf(ask: PodAsk, rules: NodeRules, classes: DeviceClasses): Demand {
+    const demands = this.#demands.get(rules) ?? new Map<PodAsk, Demand>();
+    this.#demands.set(rules, demands);
     const known = demands.get(ask);
     if (known !== undefined) return known;
     if (demands.size >= MOST_SORTS) demands.clear();
-    const demand = toDemand(ask, of, classes);
+    const demand = toDemand(ask, rules, classes);
     demands.set(ask, demand);
     return demand;
   }
@@ -69,6 +68,8 @@ export class PodAsks {
 export interface WorkloadSources extends ReadFrom {
   readonly pods: readonly Pod[];
   readonly groups: readonly PodGroup[];
+  /** Pods that have ended well, by the key of their group: a gang that has had them needs them no more. */
+  readonly ended: ReadonlyMap<string, readonly Pod[]>;
   readonly asks: PodAsks;
   /** What was read before. Default: everything is read anew. */
   readonly known?: KnownWorkloads;
@@ -87,11 +88,6 @@ export function groupKeyOf(pod: Pod): string | undefined {
   const { metadata } = pod;
   const name = metadata.labels?.[POD_GROUP_LABEL] ?? upstreamGroupName(pod);
   return name === undefined ? undefined : `${metadata.namespace}/${name}`;
-}
-
-/** Workloads of the same name but for what was made up at random learn from each other. */
-export function learningKey(queue: string, name: string): string {
-  return `${queue} ${name.replace(/(-\d+|-[a-z0-9]{5})+$/, '')}`;
 }
 
 /** O(pods), little for those that were read before. */
@@ -117,8 +113,9 @@ export function readWorkloads(sources: WorkloadSources): WorkloadReading {
   }
   for (const [key, own] of gangs) {
     const group = groupsByKey.get(key);
-    const workload = known.gang({ key, group, pods: own }, sources, (from) =>
-      group === undefined ? readOrphans(key, own, from) : readGroup(group, own, from),
+    const ended = sources.ended.get(key) ?? [];
+    const workload = known.gang({ key, group, pods: own, ended }, sources, (from) =>
+      group === undefined ? readOrphans(key, own, from) : readGroup(group, { pods: own, ended }, from),
     );
     workloads.push(workload);
     for (const [index, pod] of own.entries()) podOf.set(workload.members[index]?.key ?? '', pod);
@@ -133,21 +130,29 @@ export function podKey({ metadata }: Pod): string {
   return `${metadata.namespace}/${metadata.name} ${metadata.uid ?? ''}`;
 }
 
-function readGroup(group: PodGroup, pods: readonly Pod[], sources: WorkloadSources): Workload {
+interface Gang {
+  readonly pods: readonly Pod[];
+  readonly ended: readonly Pod[];
+}
+
+function readGroup(group: PodGroup, { pods, ended }: Gang, sources: WorkloadSources): Workload {
   const { spec, status, metadata } = group;
+  const minMember = Math.max(0, spec.minMember - ended.length);
+  const endedOf = (name: string) => ended.filter((pod) => pod.metadata.labels?.[POD_SUB_GROUP_LABEL] === name).length;
   const fields = readScheduling(spec, pods[0]);
   const owner = metadata.ownerReferences?.find(({ controller }) => controller === true);
   const key = owner === undefined ? `podgroup/${keyOf(group)}` : `${owner.kind}/${metadata.namespace}/${owner.name}`;
   const held = pods.filter((pod) => pod.spec.nodeName !== undefined && !isLeaving(pod));
-  const isWhole = held.length >= spec.minMember;
   const startedAtMs = status?.startTime === undefined ? latestBinding(held) : Date.parse(status.startTime);
   return {
-    ...describe(fields, { key: key.toLowerCase(), pods, sources, name: metadata.name }),
+    ...describe(fields, { ...metadata, key: key.toLowerCase(), pods, sources }),
     createdAtMs: Date.parse(metadata.annotations?.[QUEUED_AT_ANNOTATION] || metadata.creationTimestamp || '') || 0,
-    minMember: spec.minMember,
-    subGroups: spec.subGroups,
-    startedAtMs: isWhole ? startedAtMs : undefined,
-    partialSinceMs: held.length > 0 && !isWhole ? latestBinding(held) : undefined,
+    minMember,
+    subGroups: spec.subGroups.map((part) => ({
+      ...part,
+      minMember: Math.max(0, part.minMember - endedOf(part.name)),
+    })),
+    startedAtMs: held.length > 0 && held.length >= minMember ? startedAtMs : undefined,
   };
 }
 
@@ -156,12 +161,8 @@ function readSingle(pod: Pod, sources: WorkloadSources): Workload {
   const given = metadata.annotations?.[SCHEDULING_ANNOTATION];
   const parsed = Scheduling.safeParse(given === undefined ? {} : parseJson(given));
   const fields = readScheduling(parsed.data ?? Scheduling.parse({}), pod);
-  const workload = describe(fields, {
-    key: `pod/${metadata.namespace}/${metadata.name}`,
-    pods: [pod],
-    sources,
-    name: metadata.name,
-  });
+  const key = `pod/${metadata.namespace}/${metadata.name}`;
+  const workload = describe(fields, { ...metadata, key, pods: [pod], sources });
   const problem = parsed.success ? workload.problem : `annotation ${SCHEDULING_ANNOTATION} is not valid`;
   return {
     ...workload,
@@ -177,7 +178,7 @@ function readOrphans(group: string, pods: readonly Pod[], sources: WorkloadSourc
   const [first] = pods;
   const fields = readScheduling(Scheduling.parse({}), first);
   return {
-    ...describe(fields, { key: `podgroup/${group}`, pods, sources, name: group }),
+    ...describe(fields, { key: `podgroup/${group}`, namespace: first?.metadata.namespace, name: group, pods, sources }),
     createdAtMs: Date.parse(first?.metadata.creationTimestamp ?? '') || 0,
     minMember: 1,
     problem: `the pod names the pod group ${group}, which does not exist`,
@@ -217,6 +218,7 @@ function readScheduling(own: Scheduling, pod: Pod | undefined): Scheduling {
 
 interface Described {
   readonly key: string;
+  readonly namespace?: string | undefined;
   readonly name: string;
   readonly pods: readonly Pod[];
   readonly sources: WorkloadSources;
@@ -224,21 +226,19 @@ interface Described {
 
 function describe(
   fields: Scheduling,
-  { key, name, pods, sources }: Described,
+  { key, namespace, name, pods, sources }: Described,
 ): Omit<Workload, 'createdAtMs' | 'minMember'> {
-  const { queue, pool, classes } = { ...fields, classes: sources.classes };
+  const { queue, pool } = fields;
+  const { classes } = sources;
   const rules = sources.rules.for({ queue, pool });
-  const anyRules = rules ?? sources.rules.for({ queue, pool: undefined });
-  const asks = pods.map((pod) => sources.asks.of(pod, classes));
-  const members = pods.map((pod, index): Member => {
-    const ask = asks[index] ?? sources.asks.of(pod, classes);
-    const demand = sources.asks.demandOf(ask, anyRules, classes);
+  const members = pods.map((pod): Member => {
+    const demand = sources.asks.demandOf(sources.asks.of(pod, classes), rules, classes);
     const subGroup = pod.metadata.labels?.[POD_SUB_GROUP_LABEL];
     return { key: podKey(pod), demand, on: readAssigned(pod), isLeaving: isLeaving(pod), subGroup };
   });
   const problem =
-    asks.find((ask) => ask.problem !== undefined)?.problem ??
-    (rules === undefined ? `there is no node pool ${pool}` : undefined);
+    pods.map((pod) => sources.asks.of(pod, classes).problem).find((one) => one !== undefined) ??
+    (pool !== undefined && !sources.rules.has(pool) ? `there is no node pool ${pool}` : undefined);
   const declared = fields.estimatedRuntimeSeconds;
   return {
     key,
@@ -251,7 +251,7 @@ function describe(
     placement: fields.placement,
     isExclusive: fields.exclusive,
     reservation: fields.reservation,
-    estimateMs: declared === undefined ? sources.estimateMs(learningKey(queue, name)) : declared * 1000,
+    estimateMs: declared === undefined ? sources.estimateMs(learningKey(namespace, name)) : declared * 1000,
     startTimeoutMs: fields.startTimeoutSeconds * 1000,
     ...(problem !== undefined && { problem }),
   };

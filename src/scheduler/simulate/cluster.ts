@@ -92,7 +92,7 @@ export class SimulatedCluster {
   }
 
   /**
-   * Plans, by other options just for now where some are given, and carries out. Room that was made for somebody is
+   * Plans, by other options this once where some are given, and carries out. Room that was made for somebody is
    * taken by him in the next cycle.
    */
   cycle(nowMs: number, options: Partial<ClusterOptions> = {}): CyclePlan {
