@@ -15,13 +15,11 @@ const FLAGS = /^\(\?([ims]+)\)/;
 /** Escapes that PostgreSQL spells otherwise; it takes `\b` for a backspace. */
 const POSTGRES_ESCAPES: Readonly<Record<string, string>> = { '\\b': '\\y', '\\B': '\\Y', '\\z': '\\Z', '.': '[^\\n]' };
 
-const compiled = new Map<string, RE2JS>();
-
 /** Why this cannot be used, or undefined. */
 export function findExpressionProblem(source: string): string | undefined {
   if (source.length > EXPRESSION_LENGTH_MAX) return `it has more than ${EXPRESSION_LENGTH_MAX} characters`;
   try {
-    compile(source);
+    RE2JS.compile(source);
   } catch (error) {
     if (error instanceof RE2JSException) return error.message.replace(/^error parsing regexp: /, '');
     throw error;
@@ -31,20 +29,24 @@ export function findExpressionProblem(source: string): string | undefined {
   return odd === undefined ? undefined : `${odd} is not read here`;
 }
 
-/** Whether it is found anywhere in the text. @throws RE2JSException for what has a problem */
-export function isFound(source: string, text: string): boolean {
-  return compile(source).matcher(text).find();
-}
+/** Looks for expressions, and keeps them compiled: a search asks for each row. */
+export class ExpressionFinder {
+  readonly #compiled = new Map<string, RE2JS>();
 
-/** Kept, since a search asks for each row. */
-function compile(source: string): RE2JS {
-  const known = compiled.get(source);
-  if (known) return known;
-  const made = RE2JS.compile(source);
-  const [oldest] = compiled.keys();
-  if (compiled.size >= COMPILED_MAX && oldest !== undefined) compiled.delete(oldest);
-  compiled.set(source, made);
-  return made;
+  /** Whether it is found anywhere in the text. @throws RE2JSException for what has a problem */
+  isFound(source: string, text: string): boolean {
+    return this.#compile(source).matcher(text).find();
+  }
+
+  #compile(source: string): RE2JS {
+    const known = this.#compiled.get(source);
+    if (known) return known;
+    const made = RE2JS.compile(source);
+    const [oldest] = this.#compiled.keys();
+    if (this.#compiled.size >= COMPILED_MAX && oldest !== undefined) this.#compiled.delete(oldest);
+    this.#compiled.set(source, made);
+    return made;
+  }
 }
 
 /** The same for PostgreSQL's `~`; of what has a problem, nothing is promised. */

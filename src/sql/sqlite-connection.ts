@@ -1,7 +1,7 @@
 /** One open SQLite file as kysely wants a connection. Knows pragmas, prepared statements and value types. */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely';
-import { isFound } from './regular-expression.ts';
+import { ExpressionFinder } from './regular-expression.ts';
 
 const BUSY_TIMEOUT_MS = 10_000;
 const STATEMENTS_MAX = 256;
@@ -19,8 +19,9 @@ export class SqliteConnection implements DatabaseConnection {
   constructor(path: string) {
     this.#database = new DatabaseSync(path, { enableForeignKeyConstraints: true, timeout: BUSY_TIMEOUT_MS });
     this.#database.exec('pragma journal_mode = wal; pragma synchronous = full;');
+    const finder = new ExpressionFinder();
     this.#database.function('regexp', { deterministic: true }, (source, text) =>
-      text === null ? null : Number(isFound(String(source), String(text))),
+      text === null ? null : Number(finder.isFound(String(source), String(text))),
     );
   }
 
