@@ -1,4 +1,4 @@
-/** `athanor queue`: who holds what and who waits, and `athanor devices`: the accelerators and who has them. */
+/** `athanor queue`: what queues hold and may hold, or the workloads of one in their order. */
 import { StatusError } from '../kube/status-error.ts';
 import { formatAmounts } from '../scheduler/amounts.ts';
 import { sumQuota } from '../scheduler/cycle/gates.ts';
@@ -135,52 +135,4 @@ function describeWorkloads(rows: readonly WorkloadRow[]): string {
     row.message ?? '',
   ]);
   return formatTable(['workload', 'state', 'priority', 'pods', 'devices', 'position', 'why it waits'], cells);
-}
-
-/** Every accelerator with its class, what is free of it, and who holds a share. */
-export async function showDevices(context: CommandContext, flags: { readonly output?: string }): Promise<void> {
-  const format = parseFormat(flags.output);
-  const { scene } = await withClient(context, async (client) => toScene(await listSources(client)));
-  const plan = planCycle({ ...scene, workloads: scene.workloads.filter(isSeated), mayMove: false, mayStop: false });
-  const { pool, held } = plan.ledger;
-  const holders = new Map<number, string[]>();
-  for (const own of held.values())
-    for (const { workload, placement } of own.values())
-      for (const device of placement.devices) holders.set(device, [...(holders.get(device) ?? []), workload.key]);
-  const rows = pool.nodes.flatMap((node, index) =>
-    node.devices.map((device, place) => {
-      const at = (pool.firstDevice[index] ?? 0) + place;
-      return {
-        node: node.name,
-        id: device.id,
-        class: device.deviceClass,
-        model: device.model,
-        memoryMiB: device.memoryMiB,
-        isHealthy: device.isHealthy !== false,
-        free: (pool.idleCores[at] ?? 0) / 1000,
-        freeMemoryMiB: pool.idleMiB[at] ?? 0,
-        heldBy: holders.get(at) ?? [],
-      };
-    }),
-  );
-  if (format === 'json' || format === 'yaml') context.stdout.write(formatValue(rows, format));
-  else if (rows.length === 0) context.stdout.write('no node has an accelerator\n');
-  else {
-    const cells = rows.map((row) => [
-      row.node,
-      row.id,
-      row.class,
-      row.model || '-',
-      row.isHealthy ? 'yes' : 'no',
-      `${Math.round(row.free * 100)} %`,
-      row.memoryMiB === 0 ? '-' : `${row.freeMemoryMiB} of ${row.memoryMiB} MiB`,
-      row.heldBy.join(', ') || '-',
-    ]);
-    const headings = ['node', 'device', 'class', 'model', 'healthy', 'free', 'free memory', 'held by'];
-    context.stdout.write(formatTable(headings, cells));
-  }
-}
-
-function isSeated({ members }: Workload): boolean {
-  return members.some(({ on }) => on !== undefined);
 }

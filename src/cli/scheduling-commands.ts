@@ -16,7 +16,7 @@ export function addSchedulingVerbs(program: Command): void {
   verb(program, 'devices', 'accelerators of all nodes, what is free of them, and who holds them')
     .option(...OUTPUT)
     .action(async (flags: GlobalFlags & { readonly output?: string }) => {
-      const { showDevices } = await import('./queues.ts');
+      const { showDevices } = await import('./devices.ts');
       await showDevices(await contextOf(program, flags), flags);
     });
   verb(program, 'why <job>', 'why a job or pod waits, who is before it, and when it will likely run')

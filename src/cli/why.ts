@@ -1,7 +1,6 @@
 /** `athanor why`: why a job or pod waits, who goes before it, what is missing where, and when it will likely run. */
 import { StatusError } from '../kube/status-error.ts';
 import { type CyclePlan, planCycle, type Scene } from '../scheduler/cycle/plan-cycle.ts';
-import { makesRoomFor } from '../scheduler/cycle/victims.ts';
 import type { Workload } from '../scheduler/cycle/workload.ts';
 import { forecast } from '../scheduler/simulate/forward.ts';
 import { listSources, toScene } from './cluster-scene.ts';
@@ -78,7 +77,7 @@ function explain(scene: Scene, workload: Workload): Answer {
 
 function victimsFor(plan: CyclePlan, workload: Workload): readonly string[] {
   return plan.victims
-    .filter((victim) => makesRoomFor(victim, workload))
+    .filter(({ by }) => by?.key === workload.key)
     .map(({ workload: { key }, cause }) => `${key} (${cause})`);
 }
 

@@ -332,8 +332,3 @@ export function findFewest<T>(ledger: Ledger, most: number, attempt: (count: num
   if (found === undefined) ledger.rollback(mark);
   return found;
 }
-
-/** True when it is stopped or moved for this workload. */
-export function makesRoomFor({ by }: Victim, { key }: Workload): boolean {
-  return by?.key === key;
-}
