@@ -100,7 +100,8 @@ test('planCycle() lets nobody wait within his share while another holds what is 
         );
       }
     }),
-    { numRuns: SEEDS },
+    // The example: of those who might be stopped only one would do alone, and others came before it.
+    { numRuns: SEEDS, examples: [[1_730_394_214]] },
   );
 });
 

@@ -135,7 +135,8 @@ test('planCycle() comes to rest: nobody stops another who stops him in turn', ()
       for (let round = 0; round < 40; round += 1) if (isQuiet(cluster.cycle(NOW_MS))) return;
       assert.fail('after 40 cycles in which nothing came or went, somebody is still being stopped or started');
     }),
-    { numRuns: 500 },
+    // The example: two elastic gangs took from each other in turn what they had grown into.
+    { numRuns: 500, examples: [[1_030_032_804]] },
   );
 });
 

@@ -258,17 +258,31 @@ function groupByNode(candidates: readonly Candidate[]): readonly (readonly Candi
   return groups.size < 2 ? [] : [...groups.values()].slice(0, MOST_TRIED);
 }
 
-/** Stops those of the first `count` that may be, in turn; a gang that lost its surplus may be stopped whole after. */
+/** Stops those of the first `count` that may be, in turn. */
 function stopFirst(ledger: Ledger, candidates: readonly Candidate[], count: number): readonly Candidate[] {
   const stopped: Candidate[] = [];
   for (const candidate of candidates.slice(0, count)) {
-    if (!candidate.mayStop()) continue;
     // why: what a gang could have done without does not run on without the gang
     const holdings = candidate.kind === 'whole' ? ledger.holdingsOf(candidate.workload) : candidate.holdings;
-    for (const holding of holdings) ledger.release(holding);
-    stopped.push({ ...candidate, holdings });
+    if (stopOne(ledger, candidate, holdings)) stopped.push({ ...candidate, holdings });
   }
   return stopped;
+}
+
+/**
+ * False, and nothing changed, when it may not be stopped. A whole gang may be only when it still might once it had done
+ * without all it can do without: otherwise two would take from each other in turn what they grow into.
+ */
+function stopOne(ledger: Ledger, { kind, workload, mayStop }: Candidate, holdings: readonly Holding[]): boolean {
+  const mark = ledger.mark();
+  const surplus = new Set(kind === 'whole' ? splitSurplus(workload, holdings) : []);
+  for (const holding of surplus) ledger.release(holding);
+  if (!mayStop()) {
+    ledger.rollback(mark);
+    return false;
+  }
+  for (const holding of holdings) if (!surplus.has(holding)) ledger.release(holding);
+  return true;
 }
 
 function letGoOn(
